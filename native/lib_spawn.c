@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+
+#include "child.h"
+#include "protocol.h"
+#include "rlkit.h"
+
+struct spawn {
+	int32_t death_signal;
+	uint8_t flags;
+	int32_t nofile;
+	char *cwd;
+	char *path;
+	char **argv;
+	char **env;
+	int count;
+	int *fds;
+};
+
+/*
+ * Puts the listed descriptors at 0, 1, 2… Those that lie below `count` themselves move out of the way first, as dup2(2) would
+ * close them before their turn. fds is ours to change: the parent does not read it again.
+ */
+static int place_fds(int *fds, int count)
+{
+	int null = -1;
+
+	for (int i = 0; i < count; i++) {
+		if (fds[i] < 0) {
+			if (null < 0)
+				null = open("/dev/null", O_RDWR | O_CLOEXEC);
+			if (null < 0)
+				return -errno;
+			if (null < count) {
+				null = fcntl(null, F_DUPFD_CLOEXEC, count);
+				if (null < 0)
+					return -errno;
+			}
+			fds[i] = null;
+		} else if (fds[i] < count && fds[i] != i) {
+			fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, count);
+			if (fds[i] < 0)
+				return -errno;
+		}
+	}
+	for (int i = 0; i < count; i++) {
+		/* dup2(2) of a descriptor to itself would leave close-on-exec set, which Node sets on 0 to 2 as well */
+		if (fds[i] == i ? fcntl(i, F_SETFD, 0) < 0 : dup2(fds[i], i) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static int run_spawn(void *argument)
+{
+	const struct spawn *spawn = argument;
+	int error = place_fds(spawn->fds, spawn->count);
+
+	if (!error)
+		error = child_close_from(spawn->count);
+	if (!error)
+		error = child_limit_files(spawn->nofile);
+	if (!error && *spawn->cwd)
+		error = result_of(chdir(spawn->cwd));
+	return error ? error : result_of(execve(spawn->path, spawn->argv, spawn->env));
+}
+
+/* Decodes the spec in place. Returns 0, -EINVAL or -ENOMEM; the caller frees argv, env and fds either way. */
+static int decode(struct reader *r, struct spawn *out)
+{
+	out->death_signal = read_i32(r);
+	out->flags = read_u8(r);
+	out->nofile = read_i32(r);
+	out->cwd = read_str(r);
+	out->path = read_str(r);
+	out->argv = read_strs(r);
+	out->env = read_strs(r);
+	out->count = read_u16(r);
+	if (!reader_has(r, (size_t)out->count * sizeof(int32_t)))
+		return -EINVAL;
+	out->fds = malloc(((size_t)out->count + 1) * sizeof(*out->fds));
+	if (!out->fds)
+		return -ENOMEM;
+	for (int i = 0; i < out->count; i++)
+		out->fds[i] = read_i32(r);
+	return r->at == r->end && out->argv[0] ? 0 : -EINVAL;
+}
+
+int rl_spawn(const uint8_t *spec, int length)
+{
+	struct spawn spawn = {0};
+	const struct child_start start = {.run = run_spawn, .argument = &spawn};
+	cleanup_free uint8_t *copy = NULL;
+	struct reader r;
+	int result;
+
+	if (length < 0)
+		return -EINVAL;
+	copy = malloc((size_t)length + 1); /* decoding writes into it, and the caller's buffer is const */
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, spec, (size_t)length);
+	r = (struct reader){.at = copy, .end = copy + length};
+	result = decode(&r, &spawn);
+	if (!result) {
+		struct child_start with = start;
+
+		with.death_signal = spawn.death_signal;
+		with.session = spawn.flags & RL_SETSID;
+		result = child_start(&with);
+	}
+	free(spawn.argv);
+	free(spawn.env);
+	free(spawn.fds);
+	return result;
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef RLKIT_PROTOCOL_H
+#define RLKIT_PROTOCOL_H
+
+/*
+ * The control protocol between the supervisor and `rlkit-ns init`, on one SOCK_STREAM socket. This file is the whole of it;
+ * src/plan/operations.ts and src/plan/encoding.ts are the other side, and test/fixtures/protocol-vectors.tsv holds both to
+ * the same bytes.
+ *
+ * Integers are little-endian. "str" is a u32 length and that many bytes, none of them NUL. "strs" is a u16 count and that many str.
+ *
+ *   frame   u32 length of all that follows, u8 type, u32 id, body
+ *
+ * Supervisor to init:
+ *   RUN     u16 count, then so often: u16 opcode, u8 op flags, the operation's fields
+ *   SPAWN   u8 spawn flags, i32 soft RLIMIT_NOFILE (-1: leave it), str cwd ("": keep it), strs argv, strs env
+ *           argv[0] is looked up in env's PATH. The process gets init's fds 0 to 2 and no other.
+ *   SIGNAL  i32 pid (one that SPAWN returned), i32 signo
+ *
+ * Init to supervisor:
+ *   REPLY   the request's id; u16 count, i32 results[count]: a value, or -errno
+ *           RUN: one for each operation that was carried out or skipped. The first that fails without MAY_FAIL ends the run and
+ *           the list. SPAWN: the pid as init sees it. SIGNAL: 0 sent, 1 not sent because the process has it already.
+ *   EXITED  id 0; i32 pid (one that SPAWN returned), i32 status as waitpid(2) gives it
+ *
+ * A frame that is too long or malformed means that the peer is broken: init ends as if the socket had been closed.
+ */
+
+#define RL_FRAME_MAX (1024 * 1024) /* the largest value of `length` */
+
+enum rl_frame_type {
+	RL_RUN = 1,
+	RL_SPAWN = 2,
+	RL_SIGNAL = 3,
+	RL_REPLY = 16,
+	RL_EXITED = 17,
+};
+
+enum rl_op_flag {
+	RL_MAY_FAIL = 1,  /* go on when it fails */
+	RL_IF_FAILED = 2, /* carry it out only if the last one that was carried out failed; a skipped one gives 0 */
+};
+
+enum rl_spawn_flag {
+	RL_SETSID = 1, /* a session of its own */
+	RL_TARGET = 2, /* signals that somebody sends to init itself are passed on to this process */
+};
+
+/*
+ * The operations. The opcode is the position, counted from 1; fields are i = i32, l = u64, s = str.
+ *
+ *   unshare        CLONE_NEW* flags
+ *   fork_pid1      after unshare(CLONE_NEWPID): go on as pid 1 of the new namespace; gives the pid that the supervisor sees
+ *   set_ids        uid, gid, as numbered inside the namespace; drops the supplementary groups where that is allowed
+ *   mount          source, target, type, flags, data ("" for what there is none of)
+ *   umount         target, flags
+ *   mkdir          path, mode (the umask does not count, here and below)
+ *   rmdir          path
+ *   unlink         path
+ *   symlink        text, path of the link
+ *   write_file     path, open(2) flags, mode, bytes
+ *   link_entries   from, to, prefix: for each entry of `from` that `to` lacks, a symlink with the same text if it is a symlink,
+ *                  else with the text prefix + name; gives how many were made
+ *   link_up        interface
+ *   link_mtu       interface, bytes
+ *   tap            interface: a persistent tap device of that name, which may exist already
+ *   addr_add       interface, IPv4 or IPv6 address, prefix length; success if it is there already
+ *   route_default  interface, gateway's IPv4 or IPv6 address; success if it is there already
+ *   mknod          path, mode: an empty regular file to bind another one to; success if there is something already
+ */
+#define RL_OPS(OP)              \
+	OP(unshare, "i")        \
+	OP(fork_pid1, "")       \
+	OP(set_ids, "ii")       \
+	OP(mount, "sssls")      \
+	OP(umount, "si")        \
+	OP(mkdir, "si")         \
+	OP(rmdir, "s")          \
+	OP(unlink, "s")         \
+	OP(symlink, "ss")       \
+	OP(write_file, "siis")  \
+	OP(link_entries, "sss") \
+	OP(link_up, "s")        \
+	OP(link_mtu, "si")      \
+	OP(tap, "s")            \
+	OP(addr_add, "ssi")     \
+	OP(route_default, "ss") \
+	OP(mknod, "si")
+
+#define RL_OP_FIELDS_MAX 5
+
+enum rl_opcode {
+	RL_OP_NONE = 0,
+#define OP(name, fields) RL_OP_##name,
+	RL_OPS(OP)
+#undef OP
+	RL_OP_END,
+};
+
+#endif

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef RLKIT_RLKIT_H
+#define RLKIT_RLKIT_H
+
+#include <stdint.h>
+
+/*
+ * librlkit.so: the system calls that Node lacks. It is called by ffi-rs from Node's main thread, so arguments are ints and
+ * caller-owned buffers only, every function returns a value or -errno, and there is no state, constructor or thread. Paths are
+ * NUL-terminated; other data is little-endian as in protocol.h; descriptors are made close-on-exec.
+ */
+#define RL_API __attribute__((visibility("default")))
+
+/*
+ * Starts a process and waits until it has exec'd. Returns its pid, or the -errno of whatever failed, execve(2) included.
+ *   spec   i32 death signal (0: none), u8 flags (RL_SETSID), i32 soft RLIMIT_NOFILE (-1: leave), str cwd ("": keep), str path
+ *          (PATH is not searched), strs argv, strs env, u16 n, i32 fds[n]
+ * The child's descriptor i is fds[i], or /dev/null for -1; it has no other. Its signals are all at their defaults. The death
+ * signal comes when the *calling thread* ends (PR_SET_PDEATHSIG), so call it from the main thread.
+ */
+RL_API int rl_spawn(const uint8_t *spec, int length);
+
+/* Reaps a child without waiting. Returns 0 if it still runs, or its pid, and an i32 status as of waitpid(2) in out[0..3]. */
+RL_API int rl_wait(int pid, uint8_t *out);
+
+/* poll(2) on an array of struct pollfd; the time is in milliseconds, -1 for ever. -EINTR comes back like other errors. */
+RL_API int rl_poll(uint8_t *pollfds, int count, int timeout);
+
+/* pidfd_open(2), pidfd_send_signal(2): a process that cannot be mistaken for a later one with its pid. -ENOSYS before 5.3. */
+RL_API int rl_pidfd_open(int pid);
+RL_API int rl_pidfd_signal(int pidfd, int signo);
+
+/* Two connected stream sockets; a pipe's read and write end. Two i32 in out. */
+RL_API int rl_socketpair(uint8_t *out);
+RL_API int rl_pipe(uint8_t *out);
+
+/* flock(2); with LOCK_NB, -EAGAIN when another holds it. */
+RL_API int rl_flock(int fd, int operation);
+
+/* A FIFO, or a listening, non-blocking Unix stream socket, of exactly that mode. An existing file is -EEXIST, -EADDRINUSE. */
+RL_API int rl_mkfifo(const uint8_t *path, int mode);
+RL_API int rl_listen_unix(const uint8_t *path, int backlog, int mode);
+
+/* Gives clean pages of files back to the kernel (lib_trim.c). Returns how many KiB were resident in the mappings. */
+RL_API int rl_trim(void);
+
+/*
+ * Writes the names of those directories in `directory` that hold, at any depth, a relative symlink which lexically climbs to
+ * `directory` or above, as str after str. Returns the bytes written, -ENOSPC when `capacity` is too small.
+ */
+RL_API int rl_leaving_links(const uint8_t *directory, uint8_t *out, int capacity);
+
+#endif

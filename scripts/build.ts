@@ -1,0 +1,64 @@
+// Leaves the runnable tree in dist/: bin/rlkit, lib/ (the bundle, its code cache, ffi-rs's binding, librlkit.so), libexec/rlkit-ns.
+import { execFileSync } from "node:child_process";
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { build } from "esbuild";
+
+const top = join(import.meta.dirname, "..");
+const dist = join(top, "dist");
+const require = createRequire(import.meta.url);
+const { version } = JSON.parse(readFileSync(join(top, "package.json"), "utf8")) as { version: string };
+
+/** ffi-rs's binding for this platform, from the optional package that npm chose. */
+function ffiBinding(): string {
+  const libc = (process.report.getReport() as { header: { glibcVersionRuntime?: string } }).header.glibcVersionRuntime;
+  const platform = `linux-${process.arch}-${libc === undefined ? "musl" : "gnu"}`;
+  return require.resolve(`@yuuang/ffi-rs-${platform}/ffi-rs.${platform}.node`);
+}
+
+async function bundle(entry: string, name: string): Promise<void> {
+  await build({
+    entryPoints: [join(top, "src", entry)],
+    outfile: join(dist, "lib", name),
+    bundle: true,
+    platform: "node",
+    format: "cjs",
+    target: "node20.19",
+    charset: "ascii",
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: "none",
+    logLevel: "warning",
+    // The code cache is loaded by vm.Script, in which import() has no loader; of built-in modules it would be left as it is.
+    supported: { "dynamic-import": false },
+    define: { __VERSION__: JSON.stringify(version), "import.meta.url": "__bundleUrl" },
+    banner: { js: 'var __bundleUrl="file://"+encodeURI(__filename);' },
+  });
+}
+
+/** The code cache belongs to one Node version: that of the `node` that will run rlkit, not of the one that builds it. */
+function writeCodeCache(): void {
+  const node = process.env.RLKIT_NODE ?? "node";
+  // A map of one's own ids alone can be planned by everyone, sub-ids or not.
+  const maps = [`--uid-map=0:${process.getuid?.()}:1`, `--gid-map=0:${process.getgid?.()}:1`];
+  const cache = join(dist, "lib", "rlkit.cjs.cache");
+  execFileSync(
+    node,
+    [join(dist, "lib", "boot.cjs"), "plan", "--json", "--net=none", "--copy-up=/etc", ...maps, "--", "true"],
+    {
+      env: { PATH: process.env.PATH, RLKIT_WRITE_CODE_CACHE: cache },
+      stdio: ["ignore", "ignore", "inherit"],
+    },
+  );
+}
+
+rmSync(join(dist, "lib", "rlkit.cjs.cache"), { force: true });
+for (const directory of ["bin", "lib", "libexec"]) mkdirSync(join(dist, directory), { recursive: true });
+await Promise.all([bundle("main.ts", "rlkit.cjs"), bundle("boot.ts", "boot.cjs")]);
+execFileSync("make", ["-s", "-C", join(top, "native"), `OUT=${dist}`, "all"], { stdio: "inherit" });
+rmSync(join(dist, "lib", "ffi-rs.node"), { force: true });
+copyFileSync(ffiBinding(), join(dist, "lib", "ffi-rs.node"));
+copyFileSync(join(top, "scripts", "launcher.sh"), join(dist, "bin", "rlkit"));
+chmodSync(join(dist, "bin", "rlkit"), 0o755);
+writeCodeCache();

@@ -1,0 +1,68 @@
+import { networkNames } from "../network/driver.ts";
+
+/** One command-line option, in yargs' own terms; the only place that says what there is. */
+export interface Option {
+  type: "string" | "boolean" | "number" | "array";
+  describe: string;
+  choices?: readonly string[];
+  alias?: string;
+  default?: string | boolean | number;
+  group?: string;
+}
+
+export type OptionTable = Readonly<Record<string, Option>>;
+
+/** What a parse yields: a value by option name; what follows the options is the target's argv. */
+export interface Parsed {
+  values: Readonly<Record<string, string | boolean | number | string[] | undefined>>;
+  command: readonly string[];
+}
+
+const network = { group: "Network:" };
+const namespaces = { group: "Namespaces:" };
+const mounts = { group: "Mounts:" };
+const ids = { group: "Users and groups:" };
+const log = { group: "Log:" };
+
+/** The options of `run` and `plan`. */
+export const runOptions: OptionTable = {
+  "state-dir": { type: "string", describe: "state directory: lock, child_pid, api.sock" },
+  net: { type: "string", choices: networkNames, default: "auto", describe: "network driver", ...network },
+  mtu: { type: "number", describe: "bytes a packet; 0 for the driver's default (65520)", ...network },
+  cidr: { type: "string", describe: "network address, like 10.0.2.0/24 (the default)", ...network },
+  ifname: { type: "string", describe: "name of the interface inside (tap0)", ...network },
+  "disable-host-loopback": { type: "boolean", describe: "no way to the host's 127.0.0.1 from inside", ...network },
+  ipv6: { type: "boolean", describe: "IPv6 as well", ...network },
+  pidns: { type: "boolean", describe: "a pid namespace", ...namespaces },
+  utsns: { type: "boolean", describe: "a host name of its own", ...namespaces },
+  ipcns: { type: "boolean", describe: "System V IPC and POSIX queues of its own", ...namespaces },
+  cgroupns: { type: "boolean", describe: "a cgroup namespace", ...namespaces },
+  "copy-up": {
+    type: "array",
+    describe: "make this directory writable inside (repeat, or separate by commas)",
+    ...mounts,
+  },
+  propagation: {
+    type: "string",
+    choices: ["private", "rprivate", "slave", "rslave", "shared", "rshared"],
+    describe: "mount propagation of / (rprivate)",
+    ...mounts,
+  },
+  "subid-source": {
+    type: "string",
+    choices: ["auto", "dynamic", "static"],
+    default: "auto",
+    describe: "sub-ids from getsubids (dynamic) or /etc/subuid and /etc/subgid (static)",
+    ...ids,
+  },
+  "uid-map": { type: "array", describe: "a user id map of one's own: inside:outside:count", ...ids },
+  "gid-map": { type: "array", describe: "a group id map of one's own: inside:outside:count", ...ids },
+  "log-level": {
+    type: "string",
+    choices: ["trace", "debug", "info", "warn", "error", "silent"],
+    default: "info",
+    describe: "what to log on standard error",
+    ...log,
+  },
+  "log-file": { type: "string", describe: "log to this file (JSON lines) instead", ...log },
+};

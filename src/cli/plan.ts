@@ -1,0 +1,26 @@
+import { gatherFacts } from "../host/facts.ts";
+import { resolveRunOptions } from "../options/run-options.ts";
+import { planRun } from "../plan/planner.ts";
+import { printAction, printPlan } from "../plan/print.ts";
+import type { Command } from "./commands.ts";
+import { runOptions } from "./options.ts";
+
+export const command: Command = {
+  name: "plan",
+  operands: "[--] CMD [ARG…]",
+  describe: "Print what run would do, step by step, and why; change nothing",
+  options: { ...runOptions, json: { type: "boolean", describe: "for programs: a JSON array of the steps" } },
+
+  async run(parsed) {
+    const options = resolveRunOptions(parsed, process.env, process.cwd());
+    const { steps } = planRun(options, gatherFacts(options));
+    const json = (): string =>
+      `${JSON.stringify(
+        steps.map((step) => ({ what: printAction(step), ...step })),
+        undefined,
+        2,
+      )}\n`;
+    process.stdout.write(parsed.values.json === true ? json() : await printPlan(steps, process.stdout.columns ?? 120));
+    return 0;
+  },
+};

@@ -1,0 +1,68 @@
+import { readFileSync, realpathSync } from "node:fs";
+import { hostname } from "node:os";
+import { isErrno, RlkitError } from "../errors.ts";
+import type { IdMapFacts } from "../idmap/check.ts";
+import { directoriesWithLeavingLinks } from "../native/calls.ts";
+import type { NetworkFacts } from "../network/choose.ts";
+import type { RunOptions } from "../options/run-options.ts";
+import { type DockerFacts, gatherDockerFacts } from "./docker-facts.ts";
+import { currentUser, gatherIdMapFacts, hostIo } from "./idmap-facts.ts";
+import { gatherNetworkFacts } from "./network-facts.ts";
+
+/** A directory to copy up, as it is on this host. */
+export interface CopyUpFacts {
+  /** Without symbolic links. */
+  path: string;
+  /** Directories in it that hold relative links out of them. */
+  leavingLinks: readonly string[];
+}
+
+/** What this host is and offers, for one run: everything the planner knows besides the options. */
+export interface HostFacts {
+  ids: IdMapFacts;
+  network: NetworkFacts;
+  copyUp: readonly CopyUpFacts[];
+  hostname: string;
+  hostsFile: string;
+  /** Whether the whole of /sys/fs/cgroup is cgroup version 2. */
+  cgroup2: boolean;
+  /** Whether mounts of the host can reach a slave of / at all (mount_namespaces(7)). */
+  rootShared: boolean;
+  /** Where temporary directories lie: XDG_RUNTIME_DIR, or else TMPDIR or /tmp. */
+  temporaryDir: string;
+  /** Tells this run from others in names that must not clash. */
+  runId: string;
+  /** Present for the docker profile. */
+  docker: DockerFacts | undefined;
+}
+
+function copyUpFacts(directory: string): CopyUpFacts {
+  try {
+    const path = realpathSync(directory);
+    return { path, leavingLinks: directoriesWithLeavingLinks(path) };
+  } catch (cause) {
+    if (!isErrno(cause, "ENOENT") && !isErrno(cause, "ENOTDIR")) throw cause;
+    throw new RlkitError("USAGE", `--copy-up=${directory}: there is no such directory`, { cause });
+  }
+}
+
+/** Reads what this host offers; a few small files and, for a network, the --help of its helpers. Changes nothing. */
+export function gatherFacts(options: RunOptions): HostFacts {
+  const { env } = options;
+  const user = currentUser();
+  const ids = gatherIdMapFacts(options.subidSource, hostIo, user);
+  const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
+  const seen = new Set<string>();
+  return {
+    ids,
+    network: gatherNetworkFacts(options.network.name, env.PATH ?? ""),
+    copyUp: options.copyUp.map(copyUpFacts).filter(({ path }) => !seen.has(path) && seen.add(path)),
+    hostname: hostname(),
+    hostsFile: readFileSync("/etc/hosts", { encoding: "utf8", flag: "r" }),
+    cgroup2: mounts.some((line) => / \/sys\/fs\/cgroup .* - cgroup2 /.test(line)),
+    rootShared: mounts.some((line) => / \/ \/ .*shared:/.test(line)),
+    temporaryDir: env.XDG_RUNTIME_DIR || env.TMPDIR || "/tmp",
+    runId: `${process.pid}${Date.now() % 1_000_000}`,
+    docker: options.profile === "docker" ? gatherDockerFacts(options, user.uid, user.home) : undefined,
+  };
+}

@@ -1,0 +1,50 @@
+import { closeSync, constants, openSync, readFileSync } from "node:fs";
+import { capture } from "../native/capture.ts";
+import type { NetworkFacts } from "../network/choose.ts";
+import type { Helper, HelperDriver, NetworkName } from "../network/driver.ts";
+import { pasta } from "../network/pasta.ts";
+import { slirp4netns } from "../network/slirp4netns.ts";
+import { findProgram } from "./programs.ts";
+
+/** Finds a helper on PATH and reads from its own --help which of the driver's options it has. */
+function probe(driver: HelperDriver, path: string): Helper | undefined {
+  const program = findProgram(driver.name, path);
+  if (program === undefined) return undefined;
+  const { output } = capture(program, ["--help"], [`PATH=${path}`]);
+  return { path: program, features: new Set(driver.probes.filter((option) => output.includes(option))) };
+}
+
+function tunProblem(): string | undefined {
+  try {
+    closeSync(openSync("/dev/net/tun", constants.O_RDWR));
+    return undefined;
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === "ENOENT") return "there is no /dev/net/tun on this machine";
+    if (code === "EACCES" || code === "EPERM") return "/dev/net/tun can't be opened by this user";
+    return `/dev/net/tun can't be opened (${code})`;
+  }
+}
+
+/** A route to 0.0.0.0 with mask 0 (proc_pid_net(5)). */
+function hasDefaultRoute(): boolean {
+  return readFileSync("/proc/net/route", "latin1")
+    .split("\n")
+    .some((line) => {
+      const fields = line.split("\t");
+      return fields[1] === "00000000" && fields[7] === "00000000";
+    });
+}
+
+/** What this host offers for the network that is asked for; helpers that don't matter for it are not looked at. */
+export function gatherNetworkFacts(name: NetworkName, path: string): NetworkFacts {
+  if (name === "host" || name === "none") {
+    return { slirp4netns: undefined, pasta: undefined, tunProblem: undefined, defaultRoute: false };
+  }
+  return {
+    pasta: name === "slirp4netns" ? undefined : probe(pasta, path),
+    slirp4netns: name === "pasta" ? undefined : probe(slirp4netns, path),
+    tunProblem: tunProblem(),
+    defaultRoute: hasDefaultRoute(),
+  };
+}

@@ -1,0 +1,153 @@
+import { closeSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { listenApi } from "../api/listener.ts";
+import { log } from "../log.ts";
+import { socketpair } from "../native/calls.ts";
+import { rlkitNs } from "../native/paths.ts";
+import { HelperProcess } from "../network/helper-process.ts";
+import type { PlannedRun } from "../plan/planner.ts";
+import type { Action, StepOf } from "../plan/steps.ts";
+import { chooseStorage } from "../profiles/choose-storage.ts";
+import { Child } from "./children.ts";
+import { Control } from "./control.ts";
+import { explainExec } from "./explain-exec.ts";
+import { writeIdMaps } from "./id-maps.ts";
+import { runInside } from "./run-inside.ts";
+import type { Scope } from "./scope.ts";
+import type { Signals } from "./signals.ts";
+import { lockStateDir } from "./state-dir.ts";
+
+/** A run whose target has been started. */
+export interface Instance {
+  init: Child;
+  control: Control;
+  /** The target's pid as init sees it. */
+  target: number;
+  helper: HelperProcess | undefined;
+  /** api.sock, listening. */
+  apiFd: number;
+}
+
+/** What the steps of one launch leave for later ones. */
+interface Launch {
+  readonly run: PlannedRun;
+  readonly env: readonly string[];
+  readonly scope: Scope;
+  readonly signals: Signals;
+  init?: Child;
+  control?: Control;
+  helper?: HelperProcess;
+  apiFd?: number;
+  target?: number;
+  /** What steps found out that the target is to be told. */
+  extraArgs: string[];
+}
+
+type Handlers = { [K in Action["do"]]: (launch: Launch, step: StepOf<K>) => Promise<void> | void };
+
+/** The part of a launch that an earlier step has made; the planner puts that step first. */
+function made<T>(part: T | undefined, what: string): T {
+  if (part === undefined) throw new Error(`the plan needs ${what} before it is made`);
+  return part;
+}
+
+const handlers: Handlers = {
+  "lock-state-dir": ({ scope }, { path }) => scope.defer(lockStateDir(path)),
+
+  "start-init": (launch, { env }) => {
+    const [ours, theirs] = socketpair();
+    launch.init = Child.start({
+      path: rlkitNs(),
+      argv: ["rlkit-ns", "init", "3"],
+      env,
+      fds: [0, 1, 2, theirs],
+      // None: a closed control socket tells init the same, and it then ends what runs inside before itself.
+      deathSignal: 0,
+    });
+    closeSync(theirs);
+    const control = new Control(ours, launch.signals.check);
+    launch.control = control;
+    launch.scope.defer(async () => {
+      control.close();
+      await launch.init?.wait(5000);
+    });
+  },
+
+  inside: async (launch, step) => {
+    await runInsideSteps(launch, [step]);
+  },
+
+  "write-id-maps": ({ init, env, signals }, step) => writeIdMaps(step, made(init, "init").pid, env, signals.check),
+
+  "start-helper": (launch, step) => {
+    const helper = new HelperProcess(step, made(launch.init, "init").pid, launch.run.stateDir, launch.env);
+    launch.scope.defer(() => helper.stop());
+    launch.helper = helper;
+  },
+
+  "await-helper": ({ helper, signals }) => made(helper, "the network helper").ready(signals.check),
+
+  "write-state-file": ({ run }, { name, content }) => writeFileSync(join(run.stateDir, name), content, { mode: 0o644 }),
+
+  "choose-storage": async (launch, step) => {
+    const driver = await chooseStorage(made(launch.control, "init"), step);
+    launch.extraArgs.push(`--storage-driver=${driver}`);
+  },
+
+  "write-child-pid": ({ run, init }) => {
+    writeFileSync(join(run.stateDir, "child_pid"), String(made(init, "init").pid), { mode: 0o444 });
+  },
+
+  "listen-api": (launch) => {
+    launch.apiFd = listenApi(launch.run.stateDir);
+  },
+
+  "start-target": async (launch, { argv, env, openFiles }) => {
+    const command = [...argv, ...launch.extraArgs];
+    try {
+      launch.target = await made(launch.control, "init").spawn({ argv: command, env, target: true, openFiles });
+    } catch (error) {
+      throw explainExec(command[0] ?? "", error);
+    }
+  },
+};
+
+async function runInsideSteps(launch: Launch, steps: readonly StepOf<"inside">[]): Promise<void> {
+  const result = await runInside(made(launch.control, "init"), steps);
+  // The process that goes on as pid 1 inside is a child of ours as well; the one that forked it has ended.
+  if (steps.at(-1)?.op[0] === "fork_pid1") {
+    launch.init?.poll();
+    launch.init = new Child(result);
+  }
+}
+
+/** Carries out a plan up to the target's start. What it acquires is undone by the scope, also when it throws. */
+export async function launch(
+  run: PlannedRun,
+  env: readonly string[],
+  scope: Scope,
+  signals: Signals,
+): Promise<Instance> {
+  const state: Launch = { run, env, scope, signals, extraArgs: [] };
+  let batch: StepOf<"inside">[] = [];
+  for (const step of run.steps) {
+    signals.check();
+    if (step.do === "inside") {
+      batch.push(step);
+      if (step.op[0] !== "fork_pid1") continue;
+    }
+    // Operations inside that follow each other go in one request.
+    if (batch.length > 0) await runInsideSteps(state, batch);
+    batch = [];
+    if (step.do === "inside") continue;
+    log.debug(step.do, { why: step.why });
+    await (handlers[step.do] as (launch: Launch, step: Action & { why: string }) => Promise<void> | void)(state, step);
+  }
+  return {
+    init: made(state.init, "init"),
+    control: made(state.control, "init"),
+    target: made(state.target, "the target"),
+    helper: state.helper,
+    apiFd: made(state.apiFd, "api.sock"),
+  };
+}

@@ -1,0 +1,80 @@
+import { closeSync, constants, lstatSync, mkdirSync, openSync, readdirSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { isErrno, RlkitError } from "../errors.ts";
+import { log } from "../log.ts";
+import { flock } from "../native/calls.ts";
+import { describeLockHolder } from "./lock-holder.ts";
+
+function refuse(path: string, why: string, hint: string, cause?: unknown): never {
+  throw new RlkitError("STATE_DIR", `cannot use the state directory ${path}: ${why}`, { hint, cause });
+}
+
+const ELSEWHERE = "name another one with --state-dir";
+
+/** Makes the directory if it is not there; refuses one that is not a directory of this user's own. */
+function makeOwn(path: string, uid: number): void {
+  try {
+    if (lstatSync(path).isSymbolicLink() && statSync(path).uid !== uid) {
+      refuse(path, "it is a symbolic link to a directory that belongs to somebody else", ELSEWHERE);
+    }
+  } catch (error) {
+    if (!isErrno(error, "ENOENT")) throw error;
+  }
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    refuse(path, `it can't be made (${(cause as NodeJS.ErrnoException).code})`, ELSEWHERE, cause);
+  }
+  const found = statSync(path);
+  if (found.uid !== uid) refuse(path, `it belongs to uid ${found.uid}`, ELSEWHERE);
+  // Everything in it is removed at the end, so a home directory given by mistake must not get that far.
+  const entries = readdirSync(path);
+  if (entries.length > 0 && !entries.includes("lock")) {
+    refuse(
+      path,
+      "it is not empty, and not a state directory; nothing in it was touched",
+      "name an empty or a new directory",
+    );
+  }
+}
+
+function lock(fd: number, kind: "shared" | "exclusive", path: string): void {
+  try {
+    flock(fd, kind, path);
+  } catch (cause) {
+    if (!isErrno(cause, "EAGAIN")) throw cause;
+    refuse(path, `it is in use by ${describeLockHolder(fd)}`, `stop that one, or ${ELSEWHERE}`, cause);
+  }
+}
+
+/**
+ * Locks a state directory for this run and empties it of what a killed run left. Two locks, both released by the kernel when
+ * this process dies: on the file `lock`, as RootlessKit has it, and on the directory, which holds even if somebody removes
+ * that file, and which keeps systemd-tmpfiles from ageing the directory. Returns what removes it all.
+ */
+export function lockStateDir(path: string): () => void {
+  makeOwn(path, process.getuid?.() ?? 0);
+  let lockFd: number;
+  try {
+    const flags = constants.O_CREAT | constants.O_RDWR | constants.O_NOFOLLOW;
+    lockFd = openSync(join(path, "lock"), flags, 0o600);
+  } catch (cause) {
+    refuse(path, `its lock can't be opened (${(cause as NodeJS.ErrnoException).code})`, ELSEWHERE, cause);
+  }
+  lock(lockFd, "exclusive", path);
+  const dirFd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  lock(dirFd, "exclusive", path);
+  flock(dirFd, "shared", path);
+  for (const entry of readdirSync(path)) {
+    if (entry !== "lock") rmSync(join(path, entry), { recursive: true, force: true });
+  }
+  return () => {
+    try {
+      rmSync(path, { recursive: true, force: true });
+    } catch (error) {
+      log.warn(`cannot remove the state directory ${path}: ${(error as Error).message}`);
+    }
+    closeSync(dirFd);
+    closeSync(lockFd);
+  };
+}

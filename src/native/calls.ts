@@ -1,0 +1,119 @@
+import { ByteWriter, cPath } from "./bytes.ts";
+import { check } from "./errno.ts";
+import { ffi } from "./ffi.ts";
+
+/** A process to start outside the namespaces: newuidmap, the network helper, rlkit-ns itself. */
+export interface SpawnSpec {
+  /** Exact path; PATH is not searched. */
+  path: string;
+  argv: readonly string[];
+  env: readonly string[];
+  /** The child's fd i is fds[i] of ours, -1 for /dev/null; every other fd is closed. */
+  fds: readonly number[];
+  /** Sent to the child when this process dies (prctl(2) PR_SET_PDEATHSIG); 0 for none. */
+  deathSignal: number;
+  /** A session of its own (setsid(2)), away from the terminal's signals. */
+  newSession?: boolean;
+  /** Soft RLIMIT_NOFILE, -1 to keep ours (Node raises its own to the hard limit). */
+  openFiles?: number;
+  cwd?: string;
+}
+
+/** Starts a process by vfork and exec from this thread; returns its pid. Throws a SyscallError that names the program. */
+export function spawn(spec: SpawnSpec): number {
+  const bytes = new ByteWriter()
+    .i32(spec.deathSignal)
+    .u8(spec.newSession ? 1 : 0)
+    .i32(spec.openFiles ?? -1)
+    .str(spec.cwd ?? "")
+    .str(spec.path)
+    .strs(spec.argv)
+    .strs(spec.env)
+    .u16(spec.fds.length);
+  for (const fd of spec.fds) bytes.i32(fd);
+  const buffer = bytes.finish();
+  return check(ffi("rl_spawn", buffer, buffer.length), "exec", spec.path);
+}
+
+/** The wait status (waitpid(2)) of a child of ours that has ended, reaped by this call; undefined while it runs. */
+export function reap(pid: number): number | undefined {
+  const out = Buffer.alloc(8);
+  return check(ffi("rl_wait", pid, out), "waitpid", String(pid)) === 0 ? undefined : out.readInt32LE(0);
+}
+
+const POLLIN = 1;
+
+/**
+ * Waits at most `milliseconds` until one of the fds can be read (data, end of file or error); returns which, in order, and an
+ * empty list after the time or when a signal came in between.
+ */
+export function pollReadable(fds: readonly number[], milliseconds: number): number[] {
+  const entries = Buffer.alloc(fds.length * 8);
+  for (const [i, fd] of fds.entries()) {
+    entries.writeInt32LE(fd, i * 8);
+    entries.writeInt16LE(POLLIN, i * 8 + 4);
+  }
+  const ready = ffi("rl_poll", entries, fds.length, milliseconds);
+  if (ready === -4) return []; // EINTR: the caller lets its signal handlers run and calls again
+  check(ready, "poll");
+  return fds.filter((_, i) => entries.readInt16LE(i * 8 + 6) !== 0);
+}
+
+/** A pidfd of a process: readable once it has ended (pidfd_open(2)). The caller closes it. */
+export function pidfdOpen(pid: number): number {
+  return check(ffi("rl_pidfd_open", pid), "pidfd_open", String(pid));
+}
+
+/** Sends a signal to exactly the process that the pidfd refers to, never to a later one with the same pid. */
+export function pidfdSignal(pidfd: number, signo: number): void {
+  check(ffi("rl_pidfd_signal", pidfd, signo), "pidfd_send_signal");
+}
+
+function pair(name: "rl_socketpair" | "rl_pipe"): [number, number] {
+  const out = Buffer.alloc(8);
+  check(ffi(name, out), name.slice(3));
+  return [out.readInt32LE(0), out.readInt32LE(4)];
+}
+
+/** Two connected stream sockets, close-on-exec. */
+export const socketpair = (): [number, number] => pair("rl_socketpair");
+
+/** A pipe's read and write end, close-on-exec. */
+export const pipe = (): [read: number, write: number] => pair("rl_pipe");
+
+const LOCK_SH = 1;
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+
+/** flock(2) without waiting. Throws EAGAIN when somebody else holds it. */
+export function flock(fd: number, kind: "shared" | "exclusive", object: string): void {
+  check(ffi("rl_flock", fd, (kind === "shared" ? LOCK_SH : LOCK_EX) | LOCK_NB), "flock", object);
+}
+
+/** Makes a FIFO (mkfifo(3)). */
+export function mkfifo(path: string, mode: number): void {
+  check(ffi("rl_mkfifo", cPath(path), mode), "mkfifo", path);
+}
+
+/** A listening Unix stream socket at `path`, whatever its length; clients wait in its backlog until somebody accepts. */
+export function listenUnix(path: string, mode: number): number {
+  return check(ffi("rl_listen_unix", cPath(path), 128, mode), "bind", path);
+}
+
+/** Gives back the clean file pages of this process (most of Node's memory is its own binary); returns KiB. */
+export function trimMemory(): number {
+  return check(ffi("rl_trim"), "madvise");
+}
+
+/** The directories directly in `dir` that hold a relative symlink which climbs to `dir` or above it. */
+export function directoriesWithLeavingLinks(dir: string): string[] {
+  const out = Buffer.alloc(64 * 1024);
+  const bytes = check(ffi("rl_leaving_links", cPath(dir), out, out.length), "readdir", dir);
+  const names: string[] = [];
+  for (let at = 0; at < bytes; ) {
+    const length = out.readUInt32LE(at);
+    names.push(out.toString("utf8", at + 4, at + 4 + length));
+    at += 4 + length;
+  }
+  return names;
+}

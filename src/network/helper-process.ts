@@ -1,0 +1,116 @@
+import { closeSync, constants, openSync, readSync } from "node:fs";
+import { join } from "node:path";
+import { RlkitError } from "../errors.ts";
+import { Child } from "../launch/children.ts";
+import { untilReadable } from "../launch/wait.ts";
+import { log } from "../log.ts";
+import { mkfifo, pipe } from "../native/calls.ts";
+import { shellStatus } from "../native/capture.ts";
+import { rlkitNs } from "../native/paths.ts";
+import type { StepOf } from "../plan/steps.ts";
+
+const READY_DEADLINE = 10_000; // milliseconds; 10 to 60 is usual
+
+/**
+ * slirp4netns or pasta, running for one namespace. It is started by `rlkit-ns guard`, which ends it when this process dies: a
+ * helper that joins the user namespace loses its parent-death signal.
+ */
+export class HelperProcess {
+  readonly name: string;
+  readonly #child: Child;
+  readonly #ready: number;
+  readonly #output: number;
+  #guard: number | undefined;
+  #said = "";
+  #ended = false;
+
+  constructor(step: StepOf<"start-helper">, childPid: number, stateDir: string, env: readonly string[]) {
+    this.name = step.driver;
+    const pidFile = join(stateDir, `${step.driver}.pid`);
+    const [output, outputEnd] = pipe();
+    const [guardEnd, guard] = pipe();
+    let [ready, readyEnd]: [number, number | undefined] = [-1, undefined];
+    if (step.ready === "fd") [ready, readyEnd] = pipe();
+    else {
+      // A FIFO in place of the pid file: its reader sees the moment at which the helper is ready.
+      mkfifo(pidFile, 0o600);
+      ready = openSync(pidFile, constants.O_RDONLY | constants.O_NONBLOCK);
+    }
+    const args = step.args.map((arg) => arg.replace("{child}", String(childPid)).replace("{pid-file}", pidFile));
+    this.#child = Child.start({
+      path: rlkitNs(),
+      argv: ["rlkit-ns", "guard", "4", step.path, ...args],
+      env,
+      fds: [-1, outputEnd, outputEnd, readyEnd ?? -1, guardEnd],
+      deathSignal: 0,
+      newSession: true,
+    });
+    for (const fd of [outputEnd, guardEnd, readyEnd]) if (fd !== undefined) closeSync(fd);
+    [this.#ready, this.#output, this.#guard] = [ready, output, guard];
+  }
+
+  /** Resolves once the helper carries packets. Throws, with what it said, when it ends or stays silent instead. */
+  async ready(interrupted: () => void): Promise<void> {
+    const deadline = Date.now() + READY_DEADLINE;
+    for (;;) {
+      const left = deadline - Date.now();
+      const fds = this.#ended ? [] : [this.#ready, this.#output, this.#child.pidfd];
+      const readable = left > 0 && fds.length > 0 ? await untilReadable(fds, left, interrupted) : [];
+      if (readable.includes(this.#output)) this.#readOutput();
+      if (readable.includes(this.#ready) && readSync(this.#ready, Buffer.alloc(64)) > 0) break;
+      const status = this.#child.poll();
+      if (status !== undefined) this.#fail(`ended with status ${shellStatus(status)}`);
+      if (left <= 0) this.#fail(`was not ready after ${READY_DEADLINE / 1000} s`);
+    }
+    closeSync(this.#ready);
+    log.debug(`${this.name} is ready`);
+  }
+
+  #readOutput(): void {
+    const chunk = Buffer.alloc(4096);
+    const bytes = readSync(this.#output, chunk);
+    this.#ended = bytes === 0;
+    this.#take(chunk.toString("utf8", 0, bytes));
+  }
+
+  #take(text: string): void {
+    this.#said = (this.#said + text).slice(-4096);
+    for (const line of text.split("\n")) if (line.trim() !== "") log.debug(line.trim(), { helper: this.name });
+  }
+
+  #fail(how: string): never {
+    this.#readRest();
+    const reason = this.#said.trim().split("\n").at(-1) || "it said nothing";
+    throw new RlkitError("NETWORK", `${this.name} ${how}: ${reason}`, {
+      hint: `see its whole output with --log-level=debug; another network: --net=${this.name === "pasta" ? "slirp4netns" : "pasta"}`,
+    });
+  }
+
+  #readRest(): void {
+    this.#letGo();
+    while (!this.#ended) this.#readOutput();
+  }
+
+  /** From here on its output goes to the log at debug level, and `lost` is called when it ends by itself. */
+  async watch(lost: (status: number) => void): Promise<void> {
+    const { Socket } = await import("node:net");
+    const output = new Socket({ fd: this.#output, readable: true });
+    output.on("data", (bytes: Buffer) => this.#take(bytes.toString("utf8")));
+    output.on("error", () => output.destroy());
+    output.unref();
+    this.#child.onEnd((status) => {
+      if (this.#guard !== undefined) lost(status);
+    });
+  }
+
+  /** Ends the helper and waits until it is gone. */
+  async stop(): Promise<void> {
+    this.#letGo();
+    await this.#child.wait(2000);
+  }
+
+  #letGo(): void {
+    if (this.#guard !== undefined) closeSync(this.#guard);
+    this.#guard = undefined;
+  }
+}

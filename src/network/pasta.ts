@@ -1,0 +1,26 @@
+import { addresses, type HelperDriver } from "./driver.ts";
+
+/** pasta: translates between the tap and ordinary sockets without a TCP stack of its own; faster than slirp4netns. */
+export const pasta: HelperDriver = {
+  name: "pasta",
+  defaultMtu: 65520,
+  probes: ["--config-net", "--ns-ifname", "--dns-forward", "--no-map-gw", "--ipv4-only", "--host-lo-to-ns-lo", "--pid"],
+  required: ["--config-net", "--ns-ifname", "--dns-forward", "--pid"],
+  ready: "pid-file",
+
+  args(options, helper) {
+    const { child, gateway, dns, prefix } = addresses(options);
+    const args = ["--foreground", "--stderr", "--pid", "{pid-file}", "--config-net"];
+    args.push("--ns-ifname", options.ifname, "--mtu", String(options.mtu ?? this.defaultMtu));
+    args.push("--address", child, "--netmask", String(prefix), "--gateway", gateway, "--dns-forward", dns);
+    // Left alone, pasta maps every listening port of the host's loopback into the namespace.
+    args.push("--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none");
+    if (options.disableHostLoopback) args.push("--no-map-gw");
+    if (!options.ipv6) args.push("--ipv4-only");
+    if (helper.features.has("--host-lo-to-ns-lo")) args.push("--host-lo-to-ns-lo");
+    return [...args, "{child}"];
+  },
+
+  before: () => [],
+  after: () => [], // --config-net: pasta configures its interface itself
+};

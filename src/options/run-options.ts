@@ -1,0 +1,152 @@
+import { basename, normalize, resolve } from "node:path";
+import type { Parsed } from "../cli/options.ts";
+import { RlkitError } from "../errors.ts";
+import type { SubidSource } from "../idmap/source.ts";
+import type { LogLevel } from "../log.ts";
+import type { NetworkName, NetworkOptions } from "../network/driver.ts";
+import { parseCidr } from "./cidr.ts";
+
+/** The target's environment, by name. */
+export type Environment = Readonly<Record<string, string>>;
+
+/** Everything the user asked for, checked, complete and never changed again. Nothing later reads argv or the environment. */
+export interface RunOptions {
+  command: readonly [string, ...string[]];
+  /** What the target needs beyond namespaces; chosen by its name. */
+  profile: "docker" | "plain";
+  /** Absolute; undefined for the profile's own place. */
+  stateDir: string | undefined;
+  network: NetworkOptions & { name: NetworkName };
+  namespaces: { pid: boolean; uts: boolean; ipc: boolean; cgroup: boolean };
+  copyUp: readonly string[];
+  propagation: Propagation;
+  subidSource: SubidSource;
+  /** `inside:outside:count` each; empty for the map that follows from the delegated ranges. */
+  uidMap: readonly string[];
+  gidMap: readonly string[];
+  env: Environment;
+  /** Soft limit of open files for the target; -1 to leave it. */
+  openFiles: number;
+  log: { level: LogLevel; file: string | undefined };
+}
+
+export type Propagation = "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared";
+
+const MAX_MTU = 65521;
+
+function usage(text: string, hint?: string): RlkitError {
+  return new RlkitError("USAGE", text, { hint });
+}
+
+/** The environment that rlkit was started with, without what its launcher put in and with what the launcher held back. */
+export function targetEnvironment(env: NodeJS.ProcessEnv): Record<string, string> {
+  const result: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) {
+    if (value === undefined || name === "RLKIT_GIVE_OPEN_FILES") continue;
+    result[name.startsWith("RLKIT_GIVE_") ? name.slice("RLKIT_GIVE_".length) : name] = value;
+  }
+  return result;
+}
+
+/** An environment as execve(2) takes it. */
+export function environmentList(env: Readonly<Record<string, string | undefined>>): string[] {
+  return Object.entries(env).map(([name, value]) => `${name}=${value ?? ""}`);
+}
+
+/** The soft limit of open files that the launcher found; -1 if it is unlimited or unknown. */
+export function openFilesLimit(env: NodeJS.ProcessEnv): number {
+  const limit = Number(env.RLKIT_GIVE_OPEN_FILES);
+  return Number.isSafeInteger(limit) && limit > 0 && limit < 2 ** 31 ? limit : -1;
+}
+
+function copyUpDirectories(given: readonly string[], profile: RunOptions["profile"]): string[] {
+  const asked = profile === "docker" ? ["/etc", "/run", ...given] : given;
+  const directories = asked.flatMap((value) => value.split(",")).map((value) => normalize(value.trim()));
+  for (const directory of directories) {
+    if (!directory.startsWith("/")) throw usage(`--copy-up=${directory} is not an absolute path`);
+    if (directory === "/") throw usage("--copy-up=/ is not possible: only directories below / can be copied up");
+    if (/^\/tmp(\/|$)/.test(directory)) {
+      throw usage(`--copy-up=${directory} is not possible: /tmp is needed while directories are copied up`);
+    }
+  }
+  return [...new Set(directories.map((directory) => directory.replace(/\/$/, "")))];
+}
+
+/** Turns what was parsed, with the environment and the target's profile, into checked options. Throws a USAGE error. */
+export function resolveRunOptions(parsed: Parsed, env: NodeJS.ProcessEnv, cwd: string): RunOptions {
+  const { values } = parsed;
+  const text = (name: string): string | undefined => values[name] as string | undefined;
+  const list = (name: string): readonly string[] => (values[name] as string[] | undefined) ?? [];
+  const [program, ...args] = parsed.command;
+  if (program === undefined || program === "") {
+    throw usage("no command to run", "say which after the options: rlkit run -- dockerd");
+  }
+  const profile = basename(program) === "dockerd" ? "docker" : "plain";
+  const net = text("net") as NetworkName;
+
+  const mtu = (values.mtu as number | undefined) || undefined;
+  if (mtu !== undefined && mtu > MAX_MTU) throw usage(`--mtu=${mtu} is too large: mtu must be <= ${MAX_MTU}`);
+  if (mtu !== undefined && mtu < 68) throw usage(`--mtu=${mtu} is too small: IPv4 needs 68 bytes`);
+  const ifname = text("ifname") ?? "tap0";
+  if (!/^[^/\s]{1,15}$/.test(ifname))
+    throw usage(`--ifname=${ifname} is no interface name: 1 to 15 characters, no / or blank`);
+  if (net === "none" || net === "host") {
+    for (const name of ["cidr", "ifname"]) {
+      if (values[name] !== undefined)
+        throw usage(`--${name} is not supported for --net=${net}: it has no interface of its own`);
+    }
+    if (profile === "docker" && net === "host") {
+      throw usage(
+        "--net=host is not possible with dockerd: its bridge and firewall need a network namespace",
+        "use --net=auto",
+      );
+    }
+  }
+
+  const uidMap = list("uid-map");
+  const gidMap = list("gid-map");
+  if (uidMap.length > 0 !== gidMap.length > 0) {
+    const [given, missing] = uidMap.length > 0 ? ["--uid-map", "--gid-map"] : ["--gid-map", "--uid-map"];
+    throw usage(`${given} needs ${missing} as well: a namespace has both maps`);
+  }
+
+  const propagation =
+    (text("propagation") as Propagation | undefined) ?? (profile === "docker" ? "rslave" : "rprivate");
+  const copyUp = copyUpDirectories(list("copy-up"), profile);
+  if (copyUp.length > 0 && propagation.endsWith("shared")) {
+    throw usage(`--propagation=${propagation} does not go with --copy-up: mounts can't be moved below a shared one`);
+  }
+  const stateDir = text("state-dir");
+  const logFile = text("log-file");
+  return Object.freeze({
+    command: [program, ...args] as const,
+    profile,
+    stateDir: stateDir === undefined ? undefined : resolve(cwd, stateDir),
+    network: {
+      name: net,
+      mtu,
+      ifname,
+      cidr: parseCidr(text("cidr")),
+      // dockerd's containers are other people's programs: no way to the host's loopback unless asked for.
+      disableHostLoopback: (values["disable-host-loopback"] as boolean | undefined) ?? profile === "docker",
+      ipv6: values.ipv6 === true,
+    },
+    namespaces: {
+      pid: values.pidns === true,
+      uts: values.utsns === true,
+      ipc: values.ipcns === true,
+      cgroup: values.cgroupns === true,
+    },
+    copyUp,
+    propagation,
+    subidSource: text("subid-source") as SubidSource,
+    uidMap,
+    gidMap,
+    env: targetEnvironment(env),
+    openFiles: openFilesLimit(env),
+    log: {
+      level: text("log-level") as LogLevel,
+      file: logFile === undefined ? undefined : resolve(cwd, logFile),
+    },
+  });
+}

@@ -1,0 +1,65 @@
+import { join } from "node:path";
+import type { HostFacts } from "../host/facts.ts";
+import type { Network } from "../network/choose.ts";
+import type { Addresses, NetworkOptions, ReasonedInstruction } from "../network/driver.ts";
+import { inside } from "./inside.ts";
+import { Mount } from "./operations.ts";
+import type { Step } from "./steps.ts";
+
+const asStep = ({ op, why }: ReasonedInstruction): Step => inside(op, why);
+
+/** Starts the helper and goes on: it gets ready while the mounts are made. */
+export function startHelper(options: NetworkOptions, network: Network): Step[] {
+  if (network.kind !== "helper") return [];
+  const { driver, helper, why } = network;
+  const args = driver.args(options, helper);
+  return [
+    ...driver.before(options).map(asStep),
+    { do: "start-helper", driver: driver.name, path: helper.path, args, ready: driver.ready, why },
+  ];
+}
+
+/** `lo`, and the interface once the helper is ready. */
+export function configureNetwork(options: NetworkOptions, network: Network): Step[] {
+  if (network.kind === "host") return [];
+  const lo = inside(["link_up", "lo"], "127.0.0.1 inside");
+  if (network.kind !== "helper") return [lo];
+  const ready: Step = { do: "await-helper", why: "no address before there is somebody to carry packets" };
+  return [lo, ready, ...network.driver.after(options).map(asStep)];
+}
+
+/** resolv.conf and hosts of the new network: written to the state directory and bound onto the ones in /etc. */
+export function nameResolution(
+  { dns, dns6 }: Addresses,
+  stateDir: string,
+  facts: HostFacts,
+  copiedUp: readonly string[],
+): Step[] {
+  const servers = dns6 === undefined ? [dns] : [dns, dns6];
+  const resolvConf = servers.map((server) => `nameserver ${server}\n`).join("");
+  const hosts = `${facts.hostsFile}\n127.0.0.1 ${facts.hostname}\n::1 ${facts.hostname}\n`;
+  return [
+    {
+      do: "write-state-file",
+      name: "resolv.conf",
+      content: resolvConf,
+      why: "the helper passes questions on to the host's DNS",
+    },
+    { do: "write-state-file", name: "hosts", content: hosts, why: "the host's own, and its name for 127.0.0.1" },
+    ...["resolv.conf", "hosts"].flatMap((name) => overEtc(name, stateDir, copiedUp.includes("/etc"))),
+  ];
+}
+
+function overEtc(name: string, stateDir: string, etcIsCopied: boolean): Step[] {
+  const target = join("/etc", name);
+  const mount = (onFailure: "stop" | "warn", why: string): Step =>
+    inside(["mount", join(stateDir, name), target, "", Mount.bind, ""], why, { onFailure });
+  // Onto the host's file itself: the mount goes when the host replaces its file, which a copied-up /etc does not mind.
+  if (!etcIsCopied)
+    return [mount("warn", `${target} of this network (until the host replaces its own; --copy-up=/etc prevents that)`)];
+  return [
+    inside(["unlink", target], "the link that copy-up made", { onFailure: "ignore" }),
+    inside(["mknod", target, 0o644], "a file to mount on"),
+    mount("stop", `${target} of this network`),
+  ];
+}

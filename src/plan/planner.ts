@@ -1,0 +1,101 @@
+import type { HostFacts } from "../host/facts.ts";
+import type { IdMap } from "../idmap/map.ts";
+import { chooseNetwork, type Network } from "../network/choose.ts";
+import { addresses } from "../network/driver.ts";
+import { type Environment, environmentList, type RunOptions } from "../options/run-options.ts";
+import { dockerProfile } from "../profiles/docker.ts";
+import { plainProfile } from "../profiles/plain.ts";
+import type { Profile } from "../profiles/profile.ts";
+import { copyUp } from "./copy-up.ts";
+import { idMaps } from "./id-maps.ts";
+import { inside } from "./inside.ts";
+import { kernelFileSystems, propagation } from "./mounts.ts";
+import { configureNetwork, nameResolution, startHelper } from "./networking.ts";
+import { Clone, Mount } from "./operations.ts";
+import type { Plan, Step } from "./steps.ts";
+
+/** What a run will do, and where: the plan with the few values that others want to know. */
+export interface PlannedRun {
+  steps: Plan;
+  stateDir: string;
+  network: Network;
+  profile: Profile;
+}
+
+/** Decides everything about a run. Pure: the same options and facts give the same plan. Throws what makes it impossible. */
+export function planRun(options: RunOptions, facts: HostFacts): PlannedRun {
+  const network = chooseNetwork(options.network.name, facts.network);
+  const profile = options.profile === "docker" ? dockerProfile(options, facts, network) : plainProfile(options, facts);
+  const stateDir = options.stateDir ?? profile.stateDir;
+  const env = targetEnvironment(profile.env, stateDir, facts);
+  const maps = idMaps(options, facts.ids);
+  const copied = facts.copyUp.map(({ path }) => path);
+  const steps: Step[] = [
+    { do: "lock-state-dir", path: stateDir, why: "one run at a time has it, and it goes when the run ends" },
+    {
+      do: "start-init",
+      env,
+      why: "the only process of rlkit inside; Node has threads and can't enter a user namespace",
+    },
+    inside(["unshare", namespaceFlags(options, network)], describeNamespaces(options, network)),
+    maps,
+    ...becomeRoot(maps, facts),
+    ...pidNamespace(options),
+    ...startHelper(options.network, network),
+    propagation(options.propagation),
+    ...facts.copyUp.flatMap((directory) => copyUp(directory, facts.runId)),
+    ...kernelFileSystems(options, facts, network),
+    ...configureNetwork(options.network, network),
+    ...(network.kind === "helper" ? nameResolution(addresses(options.network), stateDir, facts, copied) : []),
+    ...profile.steps,
+    { do: "write-child-pid", why: "init's pid: nsenter and RootlessKit's clients look for it" },
+    { do: "listen-api", why: "before the target starts: dockerd 28 and later asks at once and does not ask again" },
+    { do: "start-target", argv: profile.command, env, openFiles: options.openFiles, why: "what all this was for" },
+  ];
+  return { steps, stateDir, network, profile };
+}
+
+function targetEnvironment(env: Environment, stateDir: string, { ids }: HostFacts): string[] {
+  return environmentList({
+    ...env,
+    ROOTLESSKIT_STATE_DIR: stateDir,
+    ROOTLESSKIT_PARENT_EUID: String(ids.user.uid),
+    ROOTLESSKIT_PARENT_EGID: String(ids.gid),
+  });
+}
+
+function namespaceFlags({ namespaces }: RunOptions, network: Network): number {
+  // The pid namespace is not among them: unshare(2) gives it to children only, and init must become its pid 1.
+  const { uts, ipc, cgroup } = namespaces;
+  return (
+    Clone.user |
+    Clone.mount |
+    (network.kind === "host" ? 0 : Clone.net) |
+    ((uts ? Clone.uts : 0) | (ipc ? Clone.ipc : 0) | (cgroup ? Clone.cgroup : 0))
+  );
+}
+
+function describeNamespaces({ namespaces: { uts, ipc, cgroup } }: RunOptions, network: Network): string {
+  const names = ["user", "mount", network.kind !== "host" && "network", uts && "UTS", ipc && "IPC", cgroup && "cgroup"];
+  return `new namespaces: ${names.filter(Boolean).join(", ")}`;
+}
+
+function becomeRoot(maps: { uid: IdMap; gid: IdMap }, { ids }: HostFacts): Step[] {
+  const startsAsRoot = (map: IdMap, own: number): boolean =>
+    map.some((entry) => entry.inside === 0 && entry.outside === own);
+  if (startsAsRoot(maps.uid, ids.user.uid) && startsAsRoot(maps.gid, ids.user.gid)) return [];
+  return [inside(["set_ids", 0, 0], "the caller's own id is not root in these maps: become the id that is")];
+}
+
+function pidNamespace({ namespaces }: RunOptions): Step[] {
+  if (!namespaces.pid) return [];
+  return [
+    inside(["unshare", Clone.pid], "a pid namespace for the processes from here on"),
+    inside(["fork_pid1"], "init goes on as its pid 1"),
+    inside(
+      ["mount", "proc", "/proc", "proc", Mount.noSuid | Mount.noDev | Mount.noExec, ""],
+      "the /proc of the new pid namespace",
+      { onFailure: "warn" },
+    ),
+  ];
+}

@@ -1,0 +1,36 @@
+import type { IdMap } from "../idmap/map.ts";
+import type { HelperDriver } from "../network/driver.ts";
+import type { StorageDriver } from "../profiles/storage.ts";
+import type { Operation } from "./operations.ts";
+
+/** What rlkit does, as data. `inside` steps are carried out by `rlkit-ns init`, all others by the supervisor. */
+export type Action =
+  | { do: "lock-state-dir"; path: string }
+  | { do: "start-init"; env: readonly string[] }
+  | { do: "inside"; op: Operation; onFailure: OnFailure; ifFailed?: boolean }
+  | { do: "write-id-maps"; uid: IdMap; gid: IdMap; newuidmap: string; newgidmap: string }
+  | {
+      do: "start-helper";
+      driver: HelperDriver["name"];
+      path: string;
+      args: readonly string[];
+      ready: HelperDriver["ready"];
+    }
+  | { do: "await-helper" }
+  | { do: "write-state-file"; name: string; content: string }
+  | { do: "choose-storage"; dataRoot: string; candidates: readonly StorageDriver[] }
+  | { do: "write-child-pid" }
+  | { do: "listen-api" }
+  | { do: "start-target"; argv: readonly string[]; env: readonly string[]; openFiles: number };
+
+/** What the failure of an operation inside means: the end, a line in the log, or nothing. */
+export type OnFailure = "stop" | "warn" | "ignore";
+
+/** An action with the reason that `rlkit plan` prints. */
+export type Step = Action & { why: string };
+
+/** The steps of one run, in order. */
+export type Plan = readonly Step[];
+
+/** The step of one kind. */
+export type StepOf<K extends Action["do"]> = Extract<Action, { do: K }> & { why: string };

@@ -1,0 +1,101 @@
+import { join } from "node:path";
+import type { DockerFacts } from "../host/docker-facts.ts";
+import type { HostFacts } from "../host/facts.ts";
+import { targetPath } from "../native/paths.ts";
+import type { Network } from "../network/choose.ts";
+import type { RunOptions } from "../options/run-options.ts";
+import { inside } from "../plan/inside.ts";
+import { Open } from "../plan/operations.ts";
+import type { Step } from "../plan/steps.ts";
+import type { Profile } from "./profile.ts";
+import { storageDrivers } from "./storage.ts";
+
+/** The directory that dockerd-rootless.sh uses too, and where `docker`'s and nerdctl's tools look for child_pid. */
+export const dockerStateDir = (runtimeDir: string): string => join(runtimeDir, "dockerd-rootless");
+
+/** The variables with which a docker client finds this daemon. */
+export function dockerClientEnv({ runtimeDir, settings }: DockerFacts): Record<string, string> {
+  return { XDG_RUNTIME_DIR: runtimeDir.path, DOCKER_HOST: settings.host };
+}
+
+/** dockerd: what dockerd-rootless.sh does for it, and what its users then find out the hard way (MTU, storage driver). */
+export function dockerProfile(options: RunOptions, facts: HostFacts, network: Network): Profile {
+  const { docker } = facts;
+  if (docker === undefined) throw new Error("the docker profile needs its facts");
+  const mtu =
+    network.kind === "helper" && !docker.settings.mtu ? (options.network.mtu ?? network.driver.defaultMtu) : undefined;
+  return {
+    stateDir: dockerStateDir(docker.runtimeDir.path),
+    command: mtu === undefined ? options.command : [...options.command, `--mtu=${mtu}`],
+    env: {
+      ...options.env,
+      HOME: docker.home,
+      XDG_RUNTIME_DIR: docker.runtimeDir.path,
+      PATH: searchPath(options.env.PATH),
+    },
+    steps: [...cleanRun(), ...forwarding(network), ...storage(docker)],
+    clientEnv: dockerClientEnv(docker),
+    notes: notes(docker, facts),
+  };
+}
+
+/** rlkit's rootlesskit-docker-proxy first (dockerd up to 27 refuses to start without one), the user's PATH, then sbin. */
+function searchPath(path = "/usr/local/bin:/usr/bin:/bin"): string {
+  const given = path.split(":");
+  return [targetPath(), ...given, ...["/usr/sbin", "/sbin"].filter((dir) => !given.includes(dir))].join(":");
+}
+
+/** The copied-up /run holds links to what a rootful Docker left there, which this user can't write to. */
+function cleanRun(): Step[] {
+  return ["docker", "containerd", "xtables.lock"].map((name) =>
+    inside(["unlink", `/run/${name}`], "a link to the rootful Docker's, which this one can't use", {
+      onFailure: "ignore",
+    }),
+  );
+}
+
+function forwarding(network: Network): Step[] {
+  if (network.kind === "host") return [];
+  const write = (path: string, onFailure: "stop" | "ignore", why: string): Step =>
+    inside(["write_file", path, Open.writeOnly, 0, "1"], why, { onFailure });
+  return [
+    write("/proc/sys/net/ipv4/ip_forward", "stop", "containers reach the network through the bridge"),
+    write("/proc/sys/net/ipv6/conf/all/forwarding", "ignore", "the same for IPv6, where the kernel has it"),
+  ];
+}
+
+/** dockerd 29 and later stores images in containerd and chooses well by itself. */
+const choosesItself = ({ major }: DockerFacts): boolean => major !== undefined && major >= 29;
+
+function storage(docker: DockerFacts): Step[] {
+  const { settings, priorStorage, fuseOverlayfs } = docker;
+  if (settings.storageDriver || priorStorage !== undefined || choosesItself(docker)) return [];
+  const candidates = storageDrivers.filter((driver) => driver !== "fuse-overlayfs" || fuseOverlayfs);
+  return [
+    {
+      do: "choose-storage",
+      dataRoot: settings.dataRoot,
+      candidates,
+      why: "the first that works here, tried on the data root itself",
+    },
+  ];
+}
+
+function notes({ runtimeDir, priorStorage, settings }: DockerFacts, { rootShared }: HostFacts): Profile["notes"] {
+  const result: { level: "info" | "warn"; text: string }[] = [];
+  if (runtimeDir.origin !== "environment") {
+    const why = runtimeDir.origin === "found" ? "it is yours and private" : "there is no /run/user directory of yours";
+    result.push({ level: "info", text: `XDG_RUNTIME_DIR was not set; using ${runtimeDir.path}: ${why}` });
+  }
+  if (priorStorage === "vfs") {
+    const text = `${settings.dataRoot} holds images of storage driver vfs, and dockerd stays with it: a full copy for each layer`;
+    result.push({ level: "warn", text: `${text}. To change: remove it (rlkit run -- rm -rf ${settings.dataRoot})` });
+  }
+  if (!rootShared) {
+    result.push({
+      level: "info",
+      text: "/ is not shared on this host: what it mounts later is not seen inside (mount --make-rshared /)",
+    });
+  }
+  return result;
+}

@@ -1,0 +1,53 @@
+import { isAbsolute, join } from "node:path";
+
+/** What dockerd's own arguments and its daemon.json say about the things that rlkit would otherwise decide. */
+export interface DockerdSettings {
+  mtu: boolean;
+  storageDriver: boolean;
+  dataRoot: string;
+  /** The first address it listens on: `unix:///…/docker.sock`. */
+  host: string;
+}
+
+/** The value of an option in dockerd's argv (pflag: `--name=value`, `--name value`, `-n value`, `-nvalue`); the last one wins. */
+function value(args: readonly string[], names: readonly string[]): string | undefined {
+  let found: string | undefined;
+  for (const [i, arg] of args.entries()) {
+    for (const name of names) {
+      if (arg === name) found = args[i + 1];
+      else if (arg.startsWith(`${name}=`)) found = arg.slice(name.length + 1);
+      else if (name.length === 2 && arg.startsWith(name) && !arg.startsWith("--")) found = arg.slice(2);
+    }
+  }
+  return found;
+}
+
+/** Where dockerd looks for its configuration: `--config-file`, or the user's own daemon.json. */
+export function configFile(args: readonly string[], env: Readonly<Record<string, string>>, home: string): string {
+  return value(args, ["--config-file"]) ?? join(env.XDG_CONFIG_HOME || join(home, ".config"), "docker", "daemon.json");
+}
+
+/**
+ * Reads the settings from dockerd's arguments (without its name) and its configuration; `config` is daemon.json's object, empty
+ * if there is none. The defaults are those of a rootless dockerd.
+ */
+export function dockerdSettings(
+  args: readonly string[],
+  config: Readonly<Record<string, unknown>>,
+  env: Readonly<Record<string, string>>,
+  home: string,
+  runtimeDir: string,
+): DockerdSettings {
+  const text = (name: string): string | undefined => (typeof config[name] === "string" ? config[name] : undefined);
+  const hosts = Array.isArray(config.hosts) ? config.hosts.map(String) : [];
+  const dataRoot = value(args, ["--data-root", "--graph", "-g"]) ?? text("data-root");
+  return {
+    mtu: value(args, ["--mtu"]) !== undefined || config.mtu !== undefined,
+    storageDriver: value(args, ["--storage-driver", "-s"]) !== undefined || text("storage-driver") !== undefined,
+    dataRoot:
+      dataRoot !== undefined && isAbsolute(dataRoot)
+        ? dataRoot
+        : join(env.XDG_DATA_HOME || join(home, ".local", "share"), "docker"),
+    host: value(args, ["--host", "-H"]) ?? hosts[0] ?? `unix://${join(runtimeDir, "docker.sock")}`,
+  };
+}

@@ -1,0 +1,16 @@
+import type { Environment } from "../options/run-options.ts";
+import type { Step } from "../plan/steps.ts";
+
+/** What a kind of target needs beyond the namespaces. */
+export interface Profile {
+  /** The state directory, unless the user chose one. */
+  stateDir: string;
+  command: readonly string[];
+  env: Environment;
+  /** Steps before the target starts, with all mounts made and the network up. */
+  steps: readonly Step[];
+  /** What clients outside need to find the target, by variable. */
+  clientEnv: Environment;
+  /** Sentences for the log: what was decided that the user might have expected otherwise. */
+  notes: readonly { level: "info" | "warn"; text: string }[];
+}
