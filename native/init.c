@@ -188,5 +188,6 @@ int init_main(int argc, char **argv)
 		return 1;
 	serve(&init);
 	processes_end(&init.processes);
+	free(init.processes.pids);
 	return 0;
 }

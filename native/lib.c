@@ -164,3 +164,13 @@ int rl_listen_unix(const uint8_t *path, int backlog, int mode)
 	fd = -1;
 	return listening;
 }
+
+int rl_isatty(int fd)
+{
+	return isatty(fd);
+}
+
+int rl_exit(int status)
+{
+	_exit(status);
+}

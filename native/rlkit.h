@@ -50,4 +50,10 @@ RL_API int rl_trim(void);
  */
 RL_API int rl_leaving_links(const uint8_t *directory, uint8_t *out, int capacity);
 
+/* 1 if the descriptor is a terminal, 0 if not (isatty(3)): Node's own answer loads its network stack. */
+RL_API int rl_isatty(int fd);
+
+/* Ends the process at once (_exit(2)), for a caller that has nothing left to flush or free. Does not return. */
+RL_API int rl_exit(int status);
+
 #endif

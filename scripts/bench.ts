@@ -23,8 +23,9 @@ const { values, positionals } = parseArgs({
   options: { node: { type: "string" }, rounds: { type: "string" }, help: { type: "boolean", short: "h" } },
 });
 const chosen = positionals.length > 0 ? positionals : Object.keys(BENCHES);
+const wanted = values.rounds === undefined ? undefined : Number(values.rounds);
 
-if (values.help === true || !chosen.every(isBench)) {
+if (values.help === true || !chosen.every(isBench) || (wanted !== undefined && !(wanted >= 1))) {
   console.log(USAGE);
   process.exitCode = values.help === true ? 0 : 2;
 } else {
@@ -46,7 +47,7 @@ async function main(names: (keyof typeof BENCHES)[]): Promise<void> {
   for (const name of names) {
     const [bench, rounds] = BENCHES[name];
     console.log(`${name} …`);
-    rows.push(...(await bench(user, all, values.rounds === undefined ? rounds : Number(values.rounds))));
+    rows.push(...(await bench(user, all, wanted ?? rounds)));
   }
   printTable(rows);
   writeJson("bench-results.json", setting, rows);

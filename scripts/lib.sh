@@ -3,6 +3,8 @@
 # shellcheck disable=SC2034  # STEP, OUT and ERR are for whoever sources this
 # lib.sh: what quickstart.sh and test.sh share. They source it with `set -euo pipefail` in force, and run as root.
 
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin # useradd and others, which a plain `su` or `sudo env` leaves out
+
 die() {
   printf '%s: %s\n' "${0##*/}" "$*" >&2
   exit 1
@@ -109,12 +111,16 @@ need_packages() {
   disable_services "${new[@]}"
 }
 
+# node_is_new_enough COMMAND… — whether the `node` that COMMAND (env, as_user NAME) finds can run rlkit.
+node_is_new_enough() {
+  "$@" node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)'
+}
+
 # need_node — rlkit runs on the Node of the machine; the newer one that the build and the tests want comes with `npm ci`.
 need_node() {
   command -v node >/dev/null && command -v npm >/dev/null ||
     die "node and npm must be on PATH (now $PATH): install Node 20.19 or newer from https://nodejs.org"
-  node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' ||
-    die "$(command -v node) is $(node --version); rlkit needs 20.19 or newer"
+  node_is_new_enough env || die "$(command -v node) is $(node --version); rlkit needs 20.19 or newer"
 }
 
 # in_repository COMMAND [ARG…] — runs it in the repository. After `sudo scripts/…` that is done as the checkout's owner, who

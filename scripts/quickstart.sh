@@ -32,17 +32,11 @@ finish() {
 }
 ended() { ! running "$1"; }
 
-# The user need not be able to read the repository (it may lie under /root), so it gets a copy of the runnable tree.
+# The user need not be able to read the repository (it may lie under /root): it gets a copy of the runnable tree.
 give_tree() {
-  local tree
-  as_user "$NAME" node --version ||
-    die "$NAME cannot run $(readlink -f "$(command -v node)"): install Node where every user reaches it, /usr/local for one"
-  tree=$(getent passwd "$NAME" | cut -d: -f6)/.local/lib/rlkit
-  rm -rf "$tree"
-  as_user "$NAME" mkdir -p "${tree%/*}"
-  cp -R "$TOP/dist" "$tree"
-  chown -R "$NAME:" "$tree"
-  chmod -R u+rwX,go+rX "$tree"
+  as_user "$NAME" rm -rf .local/lib/rlkit
+  as_user "$NAME" mkdir -p .local/lib/rlkit
+  tar -C "$TOP/dist" -c . | as_user "$NAME" tar -x -C .local/lib/rlkit
 }
 
 docker_answers() { as_user "$NAME" env DOCKER_HOST="$DOCKER_HOST" docker info; }
@@ -55,7 +49,8 @@ start_daemon() {
   DOCKER_HOST=$(as_user "$NAME" sh -c 'env=$("$0" env) && eval "$env" && printf %s "$DOCKER_HOST"' "$rlkit")
   user_command "$NAME"
   # setpriv, env and rlkit replace one another, so $! is rlkit's pid.
-  "${AS_USER[@]}" "$rlkit" run -- dockerd --experimental --storage-driver vfs </dev/null >"$DAEMON_LOG" 2>&1 {OUT}>&- {ERR}>&- &
+  "${AS_USER[@]}" "$rlkit" run -- dockerd --experimental --storage-driver vfs \
+    </dev/null >"$DAEMON_LOG" 2>&1 {OUT}>&- {ERR}>&- &
   daemon=$!
   wait_for 60 "docker info to answer at $DOCKER_HOST" "$daemon" docker_answers
 }
@@ -88,20 +83,28 @@ stop_daemon() {
   [ ! -e "/run/user/$(id -u "$NAME")/dockerd-rootless" ] || die "the state directory is left"
 }
 
+prepare_user() {
+  open_device /dev/net/tun 10 200
+  make_user "$NAME"
+  node_is_new_enough as_user "$NAME" ||
+    die "$NAME can't run $(readlink -f "$(command -v node)"): install Node where every user reaches it, /usr/local for one"
+}
+
 main() {
-  step "packages" need_packages uidmap:newuidmap slirp4netns passt:pasta docker.io:dockerd gcc make libc6-dev musl-tools:musl-gcc \
-    busybox-static:busybox iptables
   need_node
+  step "packages" need_packages uidmap:newuidmap slirp4netns passt:pasta docker.io:dockerd gcc make libc6-dev \
+    musl-tools:musl-gcc busybox-static:busybox iptables
+  step "user $NAME, /dev/net/tun" prepare_user
   step "npm ci" install_dependencies
   step "npm run build" build
-  step "user $NAME, /dev/net/tun" prepare_user
   step "rlkit for $NAME" give_tree
   step "rlkit run -- dockerd --experimental --storage-driver vfs" start_daemon
   step "image of busybox" import_image
 
   echo "==> docker run"
   # shellcheck disable=SC2016  # for the container's shell
-  docker run --rm rlkit-demo /bin/busybox sh -c 'echo "Hello from a container. I am uid $(/bin/busybox id -u) here, and outside (inside, outside, count):"
+  docker run --rm rlkit-demo /bin/busybox sh -c '
+    echo "Hello from a container. I am uid $(/bin/busybox id -u) here; and outside (inside, outside, count):"
     /bin/busybox cat /proc/self/uid_map'
   echo "==> docker info"
   docker info 2>/dev/null | grep -E '^ *(Server Version|Storage Driver|Cgroup Driver|rootless|Docker Root Dir):?'
@@ -110,11 +113,6 @@ main() {
   echo
   echo "All of it ran as $NAME. Go on with: su - $NAME, then"
   echo "  export XDG_RUNTIME_DIR=/run/user/\$(id -u); ~/.local/lib/rlkit/bin/rlkit run -- dockerd --experimental"
-}
-
-prepare_user() {
-  open_device /dev/net/tun 10 200
-  make_user "$NAME"
 }
 
 trap finish EXIT

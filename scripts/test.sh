@@ -58,9 +58,9 @@ count_native() {
   awk '/^[0-9]+ passed, [0-9]+ failed/ { p += $1; f += $3 } END { print p + 0, f + 0, 0 }' "$RESULTS/$1.out"
 }
 
-step "packages" need_packages uidmap slirp4netns passt docker.io:dockerd rootlesskit fuse-overlayfs gcc make libc6-dev musl-tools \
-  busybox-static:busybox iptables iproute2 procps bsdutils
 need_node
+step "packages" need_packages uidmap slirp4netns passt docker.io:dockerd rootlesskit fuse-overlayfs gcc make libc6-dev \
+  musl-tools busybox-static:busybox iptables iproute2 procps bsdutils
 step "npm ci" install_dependencies
 step "npm run build" build
 step "/dev/net/tun" open_device /dev/net/tun 10 200
@@ -70,7 +70,7 @@ report() { printf '%s ' --reporter=default --reporter=json "--outputFile.json=$R
 # The last gate of `check` is the unit tests' vitest: npm hands it what follows the second `--`.
 # shellcheck disable=SC2046  # one word per option
 stage check count_vitest in_repository npm run check -- -- $(report check)
-stage native count_native in_repository make -C native test
+stage native count_native in_repository make -k -C native test
 # shellcheck disable=SC2046
 stage behaviour count_vitest npm --prefix "$TOP" test -- $(report behaviour)
 

@@ -1,5 +1,6 @@
 import { openSync, writeSync } from "node:fs";
 import { RlkitError } from "./errors.ts";
+import { isTerminal } from "./native/calls.ts";
 
 export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "silent";
 
@@ -72,7 +73,7 @@ function openSink(): (line: Line) => void {
     timestamp: false,
     formatters: { level: (label: string) => ({ level: label }) },
   };
-  const logger = pino(options, file === undefined && isTerminal() ? pretty(destination) : destination);
+  const logger = pino(options, file === undefined && isTerminal(2) ? pretty(destination) : destination);
   return ({ level, text, fields, time }) => logger[level]({ time, ...fields }, text);
 }
 
@@ -85,10 +86,6 @@ function pretty(destination: object): import("pino").DestinationStream {
     hideObject: !logs("debug"),
     sync: true,
   });
-}
-
-function isTerminal(): boolean {
-  return (require("node:tty") as typeof import("node:tty")).isatty(2);
 }
 
 /**

@@ -33,7 +33,7 @@ async function readiness(user: User, subject: Subject): Promise<number> {
     return milliseconds(began);
   } finally {
     child.kill("SIGTERM");
-    await within(60_000, `the end of ${label(subject)} after SIGTERM`, ended);
+    await within(60_000, () => `the end of ${label(subject)} after SIGTERM`, ended);
     // The next launcher wants an idle machine and the same files.
     await until(async () => (await processesOf(user)).length === 0, { what: "the processes of dockerd to end" });
   }

@@ -48,7 +48,7 @@ async function idle(user: User, subject: Subject): Promise<Reading> {
     });
   } finally {
     child.kill("SIGTERM");
-    await within(20_000, `the end of ${label(subject)} after SIGTERM`, ended);
+    await within(20_000, () => `the end of ${label(subject)} after SIGTERM`, ended);
   }
 }
 

@@ -1,6 +1,7 @@
 import { gatherDockerFacts } from "../host/docker-facts.ts";
 import { currentUser } from "../host/idmap-facts.ts";
 import { resolveRunOptions } from "../options/run-options.ts";
+import { printed } from "../output.ts";
 import { dockerClientEnv } from "../profiles/docker.ts";
 import { exportLine } from "../supervisor/announce.ts";
 import type { Command } from "./commands.ts";
@@ -19,11 +20,10 @@ export const command: Command = {
     const options = resolveRunOptions({ values, command: ["dockerd"] }, process.env, process.cwd());
     const { uid, home } = currentUser();
     const env = dockerClientEnv(gatherDockerFacts(options, uid, home));
-    process.stdout.write(
+    return printed(
       Object.entries(env)
         .map(([name, value]) => `${exportLine(name, value)}\n`)
         .join(""),
     );
-    return 0;
   },
 };

@@ -1,13 +1,12 @@
 import { closeSync, readSync } from "node:fs";
 import { constants } from "node:os";
 import { resolve } from "node:path";
-import { isatty } from "node:tty";
 import { RlkitError, SyscallError } from "../errors.ts";
 import { Child, watchChildren } from "../launch/children.ts";
 import { explainExec } from "../launch/explain-exec.ts";
 import { findRunning } from "../launch/running.ts";
 import { Signals } from "../launch/signals.ts";
-import { pipe } from "../native/calls.ts";
+import { isTerminal, pipe } from "../native/calls.ts";
 import { shellStatus } from "../native/capture.ts";
 import { errnoName } from "../native/errno.ts";
 import { rlkitNs } from "../native/paths.ts";
@@ -69,7 +68,7 @@ async function run({ values, command }: Parsed): Promise<number> {
   });
   closeSync(statusEnd);
   // The command is in this process's group: what a terminal sends has reached it already.
-  const fromTerminal = isatty(0) ? [SIGINT, SIGQUIT, SIGWINCH] : [];
+  const fromTerminal = isTerminal(0) ? [SIGINT, SIGQUIT, SIGWINCH] : [];
   signals.forwardTo((signo) => fromTerminal.includes(signo) || child.kill(signo));
   const failed = failure(status, instance.stateDir, program);
   const ended = await new Promise<number>((done) => {

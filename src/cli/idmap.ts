@@ -5,6 +5,7 @@ import { type IdMap, insideOuterMap, planIdMap, remapIdMap } from "../idmap/map.
 import type { IdKind, SubidSource } from "../idmap/source.ts";
 import { describeUser, findUser, type User } from "../idmap/user.ts";
 import { toError } from "../idmap/verdict.ts";
+import { printed } from "../output.ts";
 import type { Command } from "./commands.ts";
 import type { OptionTable, Parsed } from "./options.ts";
 import { noWords } from "./parse.ts";
@@ -40,12 +41,11 @@ export const command: Command = {
     };
     const maps = { uid: mapOf("uid", user.uid), gid: mapOf("gid", user.gid) };
     const from = { uid: facts.ids.uid.delegated.from, gid: facts.ids.gid.delegated.from };
-    process.stdout.write(
+    return printed(
       values.json === true
         ? `${JSON.stringify({ user: user.name ?? null, uid: user.uid, gid: user.gid, maps, from }, null, 2)}\n`
         : `${table("uid", user, maps.uid, from.uid)}\n${table("gid", user, maps.gid, from.gid)}`,
     );
-    return 0;
   },
 };
 

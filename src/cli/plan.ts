@@ -1,5 +1,6 @@
 import { gatherFacts } from "../host/facts.ts";
 import { resolveRunOptions } from "../options/run-options.ts";
+import { printed } from "../output.ts";
 import { planRun } from "../plan/planner.ts";
 import { printAction, printPlan } from "../plan/print.ts";
 import type { Command } from "./commands.ts";
@@ -20,7 +21,6 @@ export const command: Command = {
         undefined,
         2,
       )}\n`;
-    process.stdout.write(parsed.values.json === true ? json() : await printPlan(steps, process.stdout.columns ?? 120));
-    return 0;
+    return printed(parsed.values.json === true ? json() : await printPlan(steps, process.stdout.columns ?? 120));
   },
 };

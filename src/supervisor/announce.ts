@@ -1,8 +1,8 @@
 import { writeSync } from "node:fs";
-import { isatty } from "node:tty";
 import type { HostFacts } from "../host/facts.ts";
 import { checkIdMaps } from "../idmap/check.ts";
 import { log, logs } from "../log.ts";
+import { isTerminal } from "../native/calls.ts";
 import type { PlannedRun } from "../plan/planner.ts";
 
 /** A variable as a line for a shell to evaluate. */
@@ -23,6 +23,6 @@ export function announce({ network, profile }: PlannedRun, facts: HostFacts): vo
   const lines = Object.entries(profile.clientEnv).map(([name, value]) => exportLine(name, value));
   if (lines.length === 0 || !logs("info")) return;
   // At a terminal, lines to paste; elsewhere one line of the log, since others may parse it.
-  if (isatty(2)) writeSync(2, `To use it in another terminal:\n${lines.map((line) => `  ${line}\n`).join("")}`);
+  if (isTerminal(2)) writeSync(2, `To use it in another terminal:\n${lines.map((line) => `  ${line}\n`).join("")}`);
   else log.info(lines.join("; "), profile.clientEnv);
 }

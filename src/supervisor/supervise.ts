@@ -1,6 +1,5 @@
 import { closeSync } from "node:fs";
 import type { Info } from "../api/info.ts";
-import { serveApi } from "../api/server.ts";
 import { RlkitError } from "../errors.ts";
 import { watchChildren } from "../launch/children.ts";
 import type { Instance } from "../launch/launch.ts";
@@ -10,7 +9,7 @@ import { trimMemory } from "../native/calls.ts";
 import { shellStatus } from "../native/capture.ts";
 
 /** Milliseconds in which a short command is likely to end, before anything is loaded for a long one. */
-const SHORT_COMMAND = 5;
+const SHORT_COMMAND = 20;
 /** Milliseconds of quiet before memory that only the start needed is given back. */
 const SETTLED = 1000;
 
@@ -34,6 +33,7 @@ export async function supervise(instance: Instance, info: Info, scope: Scope): P
   if (ended === undefined && !lost) {
     flushLog({ expectMore: true });
     await control.attach();
+    const { serveApi } = await import("../api/server.ts"); // node:http takes 5 ms, and the target is already running
     const server = serveApi(apiFd, info);
     scope.defer(() => {
       server.close();

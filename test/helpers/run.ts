@@ -82,12 +82,12 @@ export function start(user: User, command: readonly string[], options: StartOpti
     kill: (signal) => void process.kill(pid, signal),
     write: (text) => void child.stdin?.write(text),
     async result(deadline = 20_000) {
-      const ended = await within(deadline, `the end of ${command.join(" ")}; stderr: ${stderr.text()}`, status);
+      const ended = await within(deadline, () => `the end of ${command.join(" ")}; stderr: ${stderr.text()}`, status);
       return { ...ended, stdout: stdout.text(), stderr: stderr.text() };
     },
     async [Symbol.asyncDispose]() {
       if (isRunning(pid)) child.kill("SIGKILL");
-      await within(10_000, `the end of process ${pid} after SIGKILL`, status);
+      await within(10_000, () => `the end of process ${pid} after SIGKILL`, status);
       stdout.close();
       stderr.close();
     },

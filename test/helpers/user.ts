@@ -44,10 +44,7 @@ export async function testUser(name?: string, options: UserOptions = {}): Promis
   return {
     ...identity,
     async [Symbol.asyncDispose]() {
-      await endProcesses(identity);
-      for (const path of [identity.runtimeDir, identity.home, ...(await temporaryFiles(identity))]) {
-        await rm(path, { recursive: true, force: true });
-      }
+      await removeFiles(identity);
       if (passwd) await run("userdel", ["--force", identity.name]);
       await removeLines("/etc/subuid", lines.uid);
       await removeLines("/etc/subgid", lines.gid);
@@ -58,12 +55,19 @@ export async function testUser(name?: string, options: UserOptions = {}): Promis
 /** Removes the users of test processes that ended without doing so. */
 export async function removeStaleUsers(): Promise<void> {
   for (const line of (await readFile("/etc/passwd", "utf8")).split("\n")) {
-    const [name = "", , uid, , , home = ""] = line.split(":");
-    const pid = /^rlt-(\d+)-\d+$/.exec(name)?.[1];
+    const pid = /^rlt-(\d+)-\d+:/.exec(line)?.[1];
     if (pid === undefined || isRunning(Number(pid))) continue;
-    await rm(`/run/user/${uid}`, { recursive: true, force: true });
-    await rm(home, { recursive: true, force: true });
-    await run("userdel", ["--force", name]);
+    const stale = parsePasswd(line);
+    await removeFiles(stale);
+    await run("userdel", ["--force", stale.name]);
+  }
+}
+
+/** Ends what the user runs, and removes what it has written. */
+async function removeFiles(user: Identity): Promise<void> {
+  await endProcesses(user);
+  for (const path of [user.runtimeDir, user.home, ...(await temporaryFiles(user))]) {
+    await rm(path, { recursive: true, force: true });
   }
 }
 
@@ -96,8 +100,11 @@ async function lstatIfThere(path: string) {
 async function addUser(name: string, withSubids: boolean): Promise<Identity> {
   const noSubids = withSubids ? [] : ["-K", "SUB_UID_COUNT=0", "-K", "SUB_GID_COUNT=0"];
   await run("useradd", ["--create-home", "--shell", "/bin/bash", ...noSubids, name]);
-  const { stdout } = await run("getent", ["passwd", name]);
-  const [, , uid, gid, , home = ""] = stdout.split(":");
+  return parsePasswd((await run("getent", ["passwd", name])).stdout);
+}
+
+function parsePasswd(line: string): Identity {
+  const [name = "", , uid, gid, , home = ""] = line.split(":");
   return { name, uid: Number(uid), gid: Number(gid), home, runtimeDir: `/run/user/${uid}` };
 }
 
@@ -110,15 +117,19 @@ async function bareUser(): Promise<Identity> {
   return { name: String(uid), uid, gid: uid, home, runtimeDir: `/run/user/${uid}` };
 }
 
-/** Tells the user's ids, its own and the subordinate ones, from others'. */
+/**
+ * Tells the user's ids, its own and the subordinate ones, from others'. A test may write a range that reaches over real users,
+ * even root: what belongs to those is never the user's.
+ */
 async function owner(user: Identity): Promise<(uid: number | undefined) => boolean> {
   const ranges = (await readFile("/etc/subuid", "utf8"))
     .split("\n")
     .map((line) => line.split(":"))
     .filter(([name]) => name === user.name || name === String(user.uid))
     .map(([, start, length]) => [Number(start), Number(length)] as const);
-  return (uid) =>
-    uid !== undefined && (uid === user.uid || ranges.some(([start, length]) => uid >= start && uid < start + length));
+  const isSubordinate = (uid: number) =>
+    uid > 65_535 && ranges.some(([start, length]) => uid >= start && uid < start + length);
+  return (uid) => uid !== undefined && (uid === user.uid || isSubordinate(uid));
 }
 
 /** Several rounds: a process may start another while its parent is being ended. */

@@ -33,10 +33,10 @@ export async function until<T>(fact: () => T | Promise<T>, options: UntilOptions
 }
 
 /** Waits for a promise that has no deadline of its own (the end of a process). */
-export async function within<T>(deadline: number, what: string, promise: Promise<T>): Promise<T> {
+export async function within<T>(deadline: number, what: () => string, promise: Promise<T>): Promise<T> {
   const stop = new AbortController();
   const late = pause(deadline, undefined, { signal: stop.signal, ref: false }).then(() => {
-    throw new Error(`waited ${deadline} ms in vain for: ${what}`);
+    throw new Error(`waited ${deadline} ms in vain for: ${what()}`);
   });
   try {
     return await Promise.race([promise, late]);
