@@ -4,7 +4,7 @@ import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { nodeDirectory } from "../test/helpers/environment.ts";
 import { copyTree } from "../test/helpers/tree.ts";
-import { testUser } from "../test/helpers/user.ts";
+import { removeStaleUsers, testUser } from "../test/helpers/user.ts";
 import { benchDockerd } from "./bench/dockerd.ts";
 import { benchLaunch } from "./bench/launch.ts";
 import { benchMemory } from "./bench/memory.ts";
@@ -34,6 +34,7 @@ if (values.help === true || !chosen.every(isBench) || (wanted !== undefined && !
 
 async function main(names: (keyof typeof BENCHES)[]): Promise<void> {
   const node = values.node === undefined ? nodeDirectory() : dirname(resolve(values.node));
+  await removeStaleUsers();
   await using user = await testUser();
   await using tree = await copyTree();
   const all = subjects({ user, tree: tree.path, node });

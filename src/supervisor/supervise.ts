@@ -10,8 +10,11 @@ import { shellStatus } from "../native/capture.ts";
 
 /** Milliseconds in which a short command is likely to end, before anything is loaded for a long one. */
 const SHORT_COMMAND = 20;
-/** Milliseconds of quiet before memory that only the start needed is given back. */
-const SETTLED = 1000;
+/**
+ * Milliseconds after which memory that only the start needed is given back: once when it has settled, and again after V8's
+ * garbage collector has been through what the start left (8 s).
+ */
+const SETTLED = [1000, 15_000];
 
 /** Stays with a started target until it ends; resolves to its exit status as a shell would say it. */
 export async function supervise(instance: Instance, info: Info, scope: Scope): Promise<number> {
@@ -43,12 +46,12 @@ export async function supervise(instance: Instance, info: Info, scope: Scope): P
     await helper?.watch((status) => {
       log.error(`${helper.name} has ended (status ${shellStatus(status)}): there is no network inside any more`);
     });
-    const timer = setTimeout(() => trimMemory(), SETTLED);
+    const timers = SETTLED.map((delay) => setTimeout(trimMemory, delay));
     await new Promise<void>((resolve) => {
       wake = resolve;
       if (ended !== undefined || lost) resolve();
     });
-    clearTimeout(timer);
+    timers.forEach(clearTimeout);
   } else {
     closeSync(apiFd);
   }

@@ -8,12 +8,12 @@ import { isRunning } from "./processes.ts";
 import type { User } from "./user.ts";
 import { within } from "./wait.ts";
 
-export interface Status {
+interface Status {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }
 
-export interface Result extends Status {
+interface Result extends Status {
   readonly stdout: string;
   readonly stderr: string;
 }
