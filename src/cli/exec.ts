@@ -80,7 +80,6 @@ async function run({ values, command }: Parsed): Promise<number> {
     });
   });
   stop();
-  signals.close();
   if (failed !== undefined) throw failed;
   return shellStatus(ended);
 }

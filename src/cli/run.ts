@@ -1,11 +1,12 @@
 import { info } from "../api/info.ts";
-import { gatherFacts } from "../host/facts.ts";
+import { RlkitError } from "../errors.ts";
+import { gatherFacts, type HostFacts } from "../host/facts.ts";
 import { launch } from "../launch/launch.ts";
 import { Scope } from "../launch/scope.ts";
 import { Signals } from "../launch/signals.ts";
 import { configureLog, flushLog } from "../log.ts";
-import { environmentList, resolveRunOptions } from "../options/run-options.ts";
-import { planRun } from "../plan/planner.ts";
+import { environmentList, type RunOptions, resolveRunOptions } from "../options/run-options.ts";
+import { type PlannedRun, planRun } from "../plan/planner.ts";
 import { announce } from "../supervisor/announce.ts";
 import { supervise } from "../supervisor/supervise.ts";
 import type { Command } from "./commands.ts";
@@ -16,9 +17,21 @@ async function run(parsed: Parsed): Promise<number> {
   configureLog(options.log);
   const facts = gatherFacts(options);
   const plan = planRun(options, facts);
-  const scope = new Scope();
   const signals = new Signals();
-  scope.defer(() => signals.close());
+  try {
+    return await carryOut(plan, options, facts, signals);
+  } catch (error) {
+    const next = withoutPasta(error, plan, options, facts);
+    if (next === undefined) throw error;
+    return await carryOut(planRun(options, next), options, next, signals);
+  } finally {
+    flushLog({ expectMore: false });
+  }
+}
+
+/** Starts and stays with one target; everything is undone when this returns or throws. */
+async function carryOut(plan: PlannedRun, options: RunOptions, facts: HostFacts, signals: Signals): Promise<number> {
+  const scope = new Scope();
   try {
     announce(plan, facts);
     const instance = await launch(plan, environmentList(options.env), scope, signals);
@@ -26,8 +39,14 @@ async function run(parsed: Parsed): Promise<number> {
     return await supervise(instance, info(plan.stateDir, instance.init.pid, plan.network, options.network), scope);
   } finally {
     await scope.close();
-    flushLog({ expectMore: false });
   }
+}
+
+/** The facts for a second try, when pasta was chosen by `auto` and then did not get ready, before there was a target. */
+function withoutPasta(error: unknown, { network }: PlannedRun, { network: { name } }: RunOptions, facts: HostFacts) {
+  if (!(error instanceof RlkitError) || error.code !== "NETWORK" || name !== "auto") return undefined;
+  if (network.kind !== "helper" || network.driver.name !== "pasta") return undefined;
+  return { ...facts, network: { ...facts.network, pastaFailure: error.message } };
 }
 
 export const command: Command = {

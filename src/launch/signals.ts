@@ -20,7 +20,7 @@ const ending: readonly NodeJS.Signals[] = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTE
 
 /**
  * The signals that this process is sent. Before there is a target, those that would end a program end the launch; afterwards
- * all go to the target.
+ * all go to the target. They stay handled to the end: a second ^C must not cut the tidying short.
  */
 export class Signals {
   #interrupt: NodeJS.Signals | undefined;
@@ -47,10 +47,5 @@ export class Signals {
   /** From here on signals go to `forward`. */
   forwardTo(forward: (signo: number) => void): void {
     this.#forward = forward;
-  }
-
-  /** Gives the signals their usual meaning back. */
-  close(): void {
-    for (const name of forwarded) process.off(name, this.#take);
   }
 }

@@ -1,4 +1,15 @@
-import { closeSync, constants, lstatSync, mkdirSync, openSync, readdirSync, rmSync, statSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+} from "node:fs";
 import { join } from "node:path";
 import { isErrno, RlkitError } from "../errors.ts";
 import { log } from "../log.ts";
@@ -47,6 +58,16 @@ function lock(fd: number, kind: "shared" | "exclusive", path: string): void {
   }
 }
 
+/** Removes what is in a directory, but for `keep`. */
+function empty(path: string, keep?: string): void {
+  for (const entry of readdirSync(path, { withFileTypes: true })) {
+    if (entry.name === keep) continue;
+    const file = join(path, entry.name);
+    if (entry.isDirectory()) rmSync(file, { recursive: true, force: true });
+    else unlinkSync(file); // rmSync loads code of Node's, for which a short run has no time
+  }
+}
+
 /**
  * Locks a state directory for this run and empties it of what a killed run left. Two locks, both released by the kernel when
  * this process dies: on the file `lock`, as RootlessKit has it, and on the directory, which holds even if somebody removes
@@ -65,12 +86,11 @@ export function lockStateDir(path: string): () => void {
   const dirFd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
   lock(dirFd, "exclusive", path);
   flock(dirFd, "shared", path);
-  for (const entry of readdirSync(path)) {
-    if (entry !== "lock") rmSync(join(path, entry), { recursive: true, force: true });
-  }
+  empty(path, "lock");
   return () => {
     try {
-      rmSync(path, { recursive: true, force: true });
+      empty(path);
+      rmdirSync(path);
     } catch (error) {
       log.warn(`cannot remove the state directory ${path}: ${(error as Error).message}`);
     }

@@ -11,6 +11,8 @@ export interface NetworkFacts {
   tunProblem: string | undefined;
   /** Whether the host has a default route: pasta copies its interface's settings from there. */
   defaultRoute: boolean;
+  /** Why pasta, which looked usable, was not when it was started. */
+  pastaFailure?: string;
 }
 
 /** The network of one run: none of a helper's (`none`, `host`), or a helper with its driver. */
@@ -30,6 +32,7 @@ function obstacle(driver: HelperDriver, facts: NetworkFacts): string | undefined
   const missing = driver.required.filter((option) => !helper.features.has(option));
   if (missing.length > 0) return `${helper.path} is too old: it has no ${missing.join(", ")}`;
   if (facts.tunProblem !== undefined) return facts.tunProblem;
+  if (driver.name === "pasta" && facts.pastaFailure !== undefined) return facts.pastaFailure;
   if (driver.name === "pasta" && !facts.defaultRoute)
     return "the host has no default route, which pasta copies its settings from";
   return undefined;

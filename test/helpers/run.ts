@@ -13,7 +13,7 @@ interface Status {
   readonly signal: NodeJS.Signals | null;
 }
 
-interface Result extends Status {
+export interface Result extends Status {
   readonly stdout: string;
   readonly stderr: string;
 }
