@@ -2,9 +2,10 @@ import { RlkitError } from "../errors.ts";
 import { currentUser, gatherIdMapFacts, hostIo } from "../host/idmap-facts.ts";
 import { checkRanges } from "../idmap/check-ranges.ts";
 import { type IdMap, insideOuterMap, planIdMap, remapIdMap } from "../idmap/map.ts";
-import type { IdKind, SubidSource } from "../idmap/source.ts";
+import type { IdKind, SubidIo, SubidSource } from "../idmap/source.ts";
 import { describeUser, findUser, type User } from "../idmap/user.ts";
 import { toError } from "../idmap/verdict.ts";
+import { targetEnvironment } from "../options/run-options.ts";
 import { printed } from "../output.ts";
 import type { Command } from "./commands.ts";
 import type { OptionTable, Parsed } from "./options.ts";
@@ -30,8 +31,9 @@ export const command: Command = {
   options,
   async run({ values, command: words }: Parsed): Promise<number> {
     noWords("idmap", words);
-    const user = values.user === undefined ? currentUser() : lookUp(String(values.user));
-    const facts = gatherIdMapFacts(values["subid-source"] as SubidSource, hostIo, user);
+    const io = hostIo(targetEnvironment(process.env));
+    const user = values.user === undefined ? currentUser() : lookUp(String(values.user), io);
+    const facts = gatherIdMapFacts(values["subid-source"] as SubidSource, io, user);
     const obstacle = checkRanges(facts).find(({ severity }) => severity === "error");
     if (obstacle) throw toError(obstacle);
     const mapOf = (kind: IdKind, ownId: number): IdMap => {
@@ -49,8 +51,8 @@ export const command: Command = {
   },
 };
 
-function lookUp(nameOrUid: string): User {
-  const user = findUser(nameOrUid, hostIo);
+function lookUp(nameOrUid: string, io: SubidIo): User {
+  const user = findUser(nameOrUid, io);
   if (user) return user;
   throw new RlkitError("USAGE", `--user ${JSON.stringify(nameOrUid)}: there is no user of that name or uid`);
 }

@@ -1,13 +1,14 @@
-import { readFileSync, realpathSync } from "node:fs";
+import { realpathSync } from "node:fs";
 import { hostname } from "node:os";
 import { isErrno, RlkitError } from "../errors.ts";
 import type { IdMapFacts } from "../idmap/check.ts";
+import { readIfThere } from "../idmap/source.ts";
 import { directoriesWithLeavingLinks } from "../native/calls.ts";
 import type { NetworkFacts } from "../network/choose.ts";
 import type { RunOptions } from "../options/run-options.ts";
 import { type DockerFacts, gatherDockerFacts } from "./docker-facts.ts";
 import { currentUser, gatherIdMapFacts, hostIo } from "./idmap-facts.ts";
-import { gatherNetworkFacts } from "./network-facts.ts";
+import { startNetworkFacts } from "./network-facts.ts";
 
 /** A directory to copy up, as it is on this host. */
 export interface CopyUpFacts {
@@ -49,20 +50,22 @@ function copyUpFacts(directory: string): CopyUpFacts {
 /** Reads what this host offers; a few small files and, for a network, the --help of its helpers. Changes nothing. */
 export function gatherFacts(options: RunOptions): HostFacts {
   const { env } = options;
+  const network = startNetworkFacts(options.network.name, env.PATH ?? "");
+  const io = hostIo(env);
   const user = currentUser();
-  const ids = gatherIdMapFacts(options.subidSource, hostIo, user);
-  const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
+  const ids = gatherIdMapFacts(options.subidSource, io, user);
+  const mounts = io.readFile("/proc/self/mountinfo").split("\n");
   const seen = new Set<string>();
   return {
     ids,
-    network: gatherNetworkFacts(options.network.name, env.PATH ?? ""),
     copyUp: options.copyUp.map(copyUpFacts).filter(({ path }) => !seen.has(path) && seen.add(path)),
     hostname: hostname(),
-    hostsFile: readFileSync("/etc/hosts", { encoding: "utf8", flag: "r" }),
+    hostsFile: readIfThere(io, "/etc/hosts") ?? "",
     cgroup2: mounts.some((line) => / \/sys\/fs\/cgroup .* - cgroup2 /.test(line)),
     rootShared: mounts.some((line) => / \/ \/ .*shared:/.test(line)),
     temporaryDir: env.XDG_RUNTIME_DIR || env.TMPDIR || "/tmp",
     runId: `${process.pid}${Date.now() % 1_000_000}`,
     docker: options.profile === "docker" ? gatherDockerFacts(options, user.uid, user.home) : undefined,
+    network: network(),
   };
 }

@@ -34,17 +34,17 @@ export function currentUser(): User & { home: string | undefined } {
   }
 }
 
-/** The files and programs of this machine. */
-export const hostIo: SubidIo = {
-  env: process.env,
+/** The files and programs of this machine, with that environment. */
+export const hostIo = (env: Readonly<Record<string, string>>): SubidIo => ({
+  env,
   readFile: (path) => readFileSync(path, "utf8"),
   run([program = "", ...args]) {
-    const file = program.includes("/") ? program : findProgram(program, process.env.PATH ?? "");
+    const file = program.includes("/") ? program : findProgram(program, env.PATH ?? "");
     if (file === undefined) return { status: 127, stdout: "", stderr: `${program} is not on PATH` };
-    const { status, output } = capture(file, args, environmentList(process.env));
+    const { status, output } = capture(file, args, environmentList(env));
     return { status, stdout: output, stderr: status === 0 ? "" : output };
   },
-};
+});
 
 interface Mount {
   id: string;

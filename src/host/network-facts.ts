@@ -1,17 +1,20 @@
 import { closeSync, constants, openSync, readFileSync } from "node:fs";
-import { capture } from "../native/capture.ts";
+import { startCapture } from "../native/capture.ts";
 import type { NetworkFacts } from "../network/choose.ts";
 import type { Helper, HelperDriver, NetworkName } from "../network/driver.ts";
 import { pasta } from "../network/pasta.ts";
 import { slirp4netns } from "../network/slirp4netns.ts";
 import { findProgram } from "./programs.ts";
 
-/** Finds a helper on PATH and reads from its own --help which of the driver's options it has. */
-function probe(driver: HelperDriver, path: string): Helper | undefined {
+/** Finds a helper on PATH; the function returned reads from its own --help which of the driver's options it has. */
+function probe(driver: HelperDriver, path: string): () => Helper | undefined {
   const program = findProgram(driver.name, path);
-  if (program === undefined) return undefined;
-  const { output } = capture(program, ["--help"], [`PATH=${path}`]);
-  return { path: program, features: new Set(driver.probes.filter((option) => output.includes(option))) };
+  if (program === undefined) return () => undefined;
+  const help = startCapture(program, ["--help"], [`PATH=${path}`]);
+  return () => {
+    const { output } = help();
+    return { path: program, features: new Set(driver.probes.filter((option) => output.includes(option))) };
+  };
 }
 
 function tunProblem(): string | undefined {
@@ -36,15 +39,23 @@ function hasDefaultRoute(): boolean {
     });
 }
 
-/** What this host offers for the network that is asked for; helpers that don't matter for it are not looked at. */
-export function gatherNetworkFacts(name: NetworkName, path: string): NetworkFacts {
+/**
+ * What this host offers for the network that is asked for; helpers that don't matter for it are not looked at. They are
+ * started by this call and asked for their answers by the function that it returns: 2 ms in which others can be gathered.
+ */
+export function startNetworkFacts(name: NetworkName, path: string): () => NetworkFacts {
   if (name === "host" || name === "none") {
-    return { slirp4netns: undefined, pasta: undefined, tunProblem: undefined, defaultRoute: false };
+    return () => ({ slirp4netns: undefined, pasta: undefined, tunProblem: undefined, defaultRoute: false });
   }
-  return {
-    pasta: name === "slirp4netns" ? undefined : probe(pasta, path),
-    slirp4netns: name === "pasta" ? undefined : probe(slirp4netns, path),
+  const absent = (): undefined => undefined;
+  const probes = {
+    pasta: name === "slirp4netns" ? absent : probe(pasta, path),
+    slirp4netns: name === "pasta" ? absent : probe(slirp4netns, path),
+  };
+  return () => ({
+    pasta: probes.pasta(),
+    slirp4netns: probes.slirp4netns(),
     tunProblem: tunProblem(),
     defaultRoute: hasDefaultRoute(),
-  };
+  });
 }

@@ -79,16 +79,22 @@ async function tryOverlay(control: Control, dir: string): Promise<string | undef
     ...names.map((name): Instruction => ({ op: ["mkdir", at(name), 0o700] })),
     { op: ["mknod", at("lower1/file"), 0o600] },
   ];
-  const attempt: Instruction[] = [
+  const mount: Instruction[] = [
     { op: ["mount", "overlay", at("merged"), "overlay", 0, `${options},userxattr`], mayFail: true },
     // Kernels before 5.11 don't know userxattr; some distributions' allowed overlay to users before.
     { op: ["mount", "overlay", at("merged"), "overlay", 0, options], ifFailed: true },
+  ];
+  const attempt: Instruction[] = [
+    ...mount,
     { op: ["unlink", at("merged/file")] },
     { op: ["mkdir", at("merged/file"), 0o700] },
   ];
   const results = await control.run([...prepare, ...attempt]);
-  // Init removes what it made: the overlay's work directory belongs to nobody outside.
+  // Init removes what it made: the overlay's work directory belongs to nobody outside. The kernel leaves a whiteout in it for
+  // later ones, and clears it when it mounts an overlay there.
   await control.run([
+    { op: ["umount", at("merged"), 0], mayFail: true },
+    ...mount.map((instruction): Instruction => ({ ...instruction, mayFail: true })),
     { op: ["umount", at("merged"), 0], mayFail: true },
     { op: ["rmdir", at("upper/file")], mayFail: true },
     { op: ["rmdir", at("work/work")], mayFail: true },

@@ -26,7 +26,12 @@ export function dockerProfile(options: RunOptions, facts: HostFacts, network: Ne
     network.kind === "helper" && !docker.settings.mtu ? (options.network.mtu ?? network.driver.defaultMtu) : undefined;
   return {
     stateDir: dockerStateDir(docker.runtimeDir.path),
-    command: mtu === undefined ? options.command : [...options.command, `--mtu=${mtu}`],
+    command: [
+      ...options.command,
+      ...(mtu === undefined ? [] : [`--mtu=${mtu}`]),
+      // Of all drivers' data, dockerd passes over vfs's when it looks for what is there already.
+      ...(docker.priorStorage === "vfs" ? ["--storage-driver=vfs"] : []),
+    ],
     env: {
       ...options.env,
       HOME: docker.home,
@@ -88,7 +93,7 @@ function notes({ runtimeDir, priorStorage, settings }: DockerFacts, { rootShared
     result.push({ level: "info", text: `XDG_RUNTIME_DIR was not set; using ${runtimeDir.path}: ${why}` });
   }
   if (priorStorage === "vfs") {
-    const text = `${settings.dataRoot} holds images of storage driver vfs, and dockerd stays with it: a full copy for each layer`;
+    const text = `${settings.dataRoot} holds images of storage driver vfs, so dockerd is to stay with it: a full copy for each layer`;
     result.push({ level: "warn", text: `${text}. To change: remove it (rlkit run -- rm -rf ${settings.dataRoot})` });
   }
   if (!rootShared) {
