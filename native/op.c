@@ -152,6 +152,9 @@ int op_write_file(const union field *f)
 
 	if (fd < 0)
 		return fd;
+	/* Nothing to write asks whether it can be opened; /dev/fuse refuses even an empty write. */
+	if (length == 0)
+		return 0;
 	/* One write(2) and no more: files in /proc and cgroup files take a value only as a whole. */
 	written = write(fd, f[3].s, length);
 	if (written < 0)

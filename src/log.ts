@@ -23,13 +23,14 @@ let sink: ((line: Line) => void) | undefined;
 /** Sets what is logged and where to: standard error, or a file that is appended to. Lines before this wait. */
 export function configureLog(options: { level: LogLevel; file?: string | undefined }): void {
   threshold = options.level;
-  file = options.file;
-  if (file === undefined) return;
+  if (options.file === undefined) return;
   try {
-    openSync(file, "a");
+    openSync(options.file, "a");
   } catch (cause) {
-    throw new RlkitError("USAGE", `cannot write --log-file ${file}: ${(cause as Error).message}`, { cause });
+    const text = `cannot write --log-file ${options.file}: ${(cause as Error).message}`;
+    throw new RlkitError("USAGE", text, { hint: "name a file that you can write to, or a new one", cause });
   }
+  file = options.file;
 }
 
 function add(level: Line["level"], text: string, fields: Fields = {}): void {

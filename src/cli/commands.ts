@@ -1,14 +1,4 @@
-import type { OptionTable, Parsed } from "./options.ts";
-
-/** One command of rlkit: what its help says, its options, and what carries it out (returns the exit status). */
-export interface Command {
-  name: string;
-  /** What stands after the options, for the help: `-- CMD [ARG…]`. */
-  operands: string;
-  describe: string;
-  options: OptionTable;
-  run(parsed: Parsed): Promise<number>;
-}
+import type { Command } from "./command.ts";
 
 // Each is loaded only when it is the one asked for: loading is what costs a start-up.
 const loaders: Record<string, () => Promise<{ command: Command }>> = {

@@ -4,7 +4,7 @@ import { resolveRunOptions } from "../options/run-options.ts";
 import { printed } from "../output.ts";
 import { dockerClientEnv } from "../profiles/docker.ts";
 import { exportLine } from "../supervisor/announce.ts";
-import type { Command } from "./commands.ts";
+import type { Command } from "./command.ts";
 import { runOptions } from "./options.ts";
 import { noWords } from "./parse.ts";
 

@@ -11,7 +11,7 @@ import { shellStatus } from "../native/capture.ts";
 import { errnoName } from "../native/errno.ts";
 import { rlkitNs } from "../native/paths.ts";
 import { environmentList, openFilesLimit, targetEnvironment } from "../options/run-options.ts";
-import type { Command } from "./commands.ts";
+import type { Command } from "./command.ts";
 import type { Parsed } from "./options.ts";
 
 const { SIGINT, SIGQUIT, SIGWINCH } = constants.signals;

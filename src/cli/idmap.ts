@@ -7,7 +7,7 @@ import { describeUser, findUser, type User } from "../idmap/user.ts";
 import { toError } from "../idmap/verdict.ts";
 import { targetEnvironment } from "../options/run-options.ts";
 import { printed } from "../output.ts";
-import type { Command } from "./commands.ts";
+import type { Command } from "./command.ts";
 import type { OptionTable, Parsed } from "./options.ts";
 import { noWords } from "./parse.ts";
 

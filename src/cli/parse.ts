@@ -40,6 +40,11 @@ export function parseQuickly(table: OptionTable, argv: readonly string[]): Parse
   });
   if (result.error) throw new NeedsYargs(result.error.message);
   const { _: rest, ...found } = result.argv as Record<string, unknown> & { _: string[] };
+  for (const word of argv.slice(0, argv.length - rest.length)) {
+    const [, name = "", value = ""] = /^--([^=]+)=(.*)$/s.exec(word) ?? [];
+    if (table[name]?.type !== "boolean" || value === "true" || value === "false") continue;
+    throw new RlkitError("USAGE", `${word} is neither true nor false`, { hint: `write --${name} or --${name}=false` });
+  }
   const values: Record<string, string | boolean | number | string[] | undefined> = {};
   for (const [name, raw] of Object.entries(found)) {
     const option = table[name];

@@ -3,7 +3,7 @@ import { resolveRunOptions } from "../options/run-options.ts";
 import { printed } from "../output.ts";
 import { planRun } from "../plan/planner.ts";
 import { printAction, printPlan } from "../plan/print.ts";
-import type { Command } from "./commands.ts";
+import type { Command } from "./command.ts";
 import { runOptions } from "./options.ts";
 
 export const command: Command = {

@@ -9,7 +9,7 @@ import { environmentList, type RunOptions, resolveRunOptions } from "../options/
 import { type PlannedRun, planRun } from "../plan/planner.ts";
 import { announce } from "../supervisor/announce.ts";
 import { supervise } from "../supervisor/supervise.ts";
-import type { Command } from "./commands.ts";
+import type { Command } from "./command.ts";
 import { type Parsed, runOptions } from "./options.ts";
 
 async function run(parsed: Parsed): Promise<number> {

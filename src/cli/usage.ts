@@ -1,7 +1,8 @@
 import { closest, distance } from "fastest-levenshtein";
 import yargs from "yargs";
 import { RlkitError } from "../errors.ts";
-import { type Command, commandNames, loadCommand } from "./commands.ts";
+import type { Command } from "./command.ts";
+import { commandNames, loadCommand } from "./commands.ts";
 import { parserConfiguration } from "./parse.ts";
 
 /** `, did you mean X?` if one of the known words is near enough to be meant. */

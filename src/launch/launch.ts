@@ -1,17 +1,19 @@
 import { closeSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { listenApi } from "../api/listener.ts";
-import { log } from "../log.ts";
+import { log, logs } from "../log.ts";
 import { socketpair } from "../native/calls.ts";
 import { rlkitNs } from "../native/paths.ts";
 import { HelperProcess } from "../network/helper-process.ts";
 import type { PlannedRun } from "../plan/planner.ts";
+import { printAction } from "../plan/print.ts";
 import type { Action, StepOf } from "../plan/steps.ts";
 import { chooseStorage } from "../profiles/choose-storage.ts";
 import { Child } from "./children.ts";
 import { Control } from "./control.ts";
 import { explainExec } from "./explain-exec.ts";
 import { writeIdMaps } from "./id-maps.ts";
+import { endAllIn, openUserNamespace } from "./leftovers.ts";
 import { runInside } from "./run-inside.ts";
 import type { Scope } from "./scope.ts";
 import type { Signals } from "./signals.ts";
@@ -36,6 +38,8 @@ interface Launch {
   readonly signals: Signals;
   init?: Child;
   control?: Control;
+  /** An fd of the user namespace that init has made. */
+  userNamespace?: number;
   helper?: HelperProcess;
   apiFd?: number;
   target?: number;
@@ -69,7 +73,9 @@ const handlers: Handlers = {
     launch.control = control;
     launch.scope.defer(async () => {
       control.close();
-      await launch.init?.wait(5000);
+      const status = await launch.init?.wait(5000);
+      // Told to end, init ends what runs inside and then itself, with status 0; killed, it could do neither.
+      if (status !== 0 && launch.userNamespace !== undefined) await endAllIn(launch.userNamespace);
     });
   },
 
@@ -77,7 +83,11 @@ const handlers: Handlers = {
     await runInsideSteps(launch, [step]);
   },
 
-  "write-id-maps": ({ init, env, signals }, step) => writeIdMaps(step, made(init, "init").pid, env, signals.check),
+  "write-id-maps": async (launch, step) => {
+    const { pid } = made(launch.init, "init");
+    launch.userNamespace = openUserNamespace(pid);
+    await writeIdMaps(step, pid, launch.env, launch.signals.check);
+  },
 
   "start-helper": (launch, step) => {
     const helper = new HelperProcess(step, made(launch.init, "init").pid, launch.run.stateDir, launch.env);
@@ -132,6 +142,7 @@ export async function launch(
   let batch: StepOf<"inside">[] = [];
   for (const step of run.steps) {
     signals.check();
+    if (logs("debug")) log.debug(printAction(step), { why: step.why });
     if (step.do === "inside") {
       batch.push(step);
       if (step.op[0] !== "fork_pid1") continue;
@@ -140,7 +151,6 @@ export async function launch(
     if (batch.length > 0) await runInsideSteps(state, batch);
     batch = [];
     if (step.do === "inside") continue;
-    log.debug(step.do, { why: step.why });
     await (handlers[step.do] as (launch: Launch, step: Action & { why: string }) => Promise<void> | void)(state, step);
   }
   return {

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { RlkitError } from "../errors.ts";
+import { currentUser } from "../host/idmap-facts.ts";
 import type { Environment } from "../options/run-options.ts";
 import { Clone } from "../plan/operations.ts";
 import { dockerStateDir } from "../profiles/docker.ts";
@@ -54,9 +55,12 @@ function inspect(stateDir: string): Running {
 /** State directories of this user that may belong to something running. */
 function candidates(env: Environment): string[] {
   const base = env.XDG_RUNTIME_DIR || env.TMPDIR || "/tmp";
-  const runtimeDir = env.XDG_RUNTIME_DIR || `/run/user/${process.getuid?.() ?? 0}`;
+  const { uid, home = "/" } = currentUser();
+  // Where findRuntimeDir puts dockerd's.
+  const standIns = [`/run/user/${uid}`, join(env.HOME || home, ".docker", "run")];
+  const runtimeDirs = env.XDG_RUNTIME_DIR ? [env.XDG_RUNTIME_DIR] : standIns;
   const own = readdirSync(base).filter((name) => /^rlkit-\d+$/.test(name));
-  return [dockerStateDir(runtimeDir), ...own.map((name) => join(base, name))];
+  return [...runtimeDirs.map(dockerStateDir), ...own.map((name) => join(base, name))];
 }
 
 /** Finds the instance to join: by its state directory, or the only one of this user that runs. */

@@ -1,7 +1,7 @@
 import { pollReadable } from "../native/calls.ts";
 
 /** Lets Node's own events (signals above all) be handled. */
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+export const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 const SLICE = 20;
 
@@ -20,7 +20,7 @@ export async function untilReadable(
     const left = deadline - Date.now();
     const ready = pollReadable(fds, Math.max(0, Math.min(SLICE, left)));
     if (ready.length > 0 || left <= 0) return ready;
-    await turn();
+    await nextTurn();
     interrupted();
   }
 }
