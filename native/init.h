@@ -35,7 +35,7 @@ void processes_end(const struct processes *all);
 struct signals {
 	int fd;
 	bool from_terminal[65]; /* the kernel sent it to the whole process group */
-	bool relayed[65];       /* somebody sent it to init, and the target has it already */
+	int64_t relayed[65];    /* when somebody sent it to init and the target got it; milliseconds, 0: never */
 };
 
 /* Blocks all signals and opens the signalfd that replaces them. Returns 0 or -errno. */

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "init.h"
 
-/* rlkit-ns: one static program at a path of its own, as AppArmor allows user namespaces by path. Its role is its name or argv[1]. */
+/*
+ * rlkit-ns: one static program at a path of its own, as AppArmor allows user namespaces by path. Its role is its name or argv[1].
+ */
 int main(int argc, char **argv, char **env)
 {
 	const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;

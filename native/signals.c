@@ -2,10 +2,13 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <time.h>
 
 #include "init.h"
 
 #define LAST_SIGNAL 64
+/* Milliseconds in which one kill(2) of a whole group has reached all its members; a later signal is another one. */
+#define SAME_SIGNAL 500
 
 int signals_open(struct signals *signals)
 {
@@ -17,6 +20,14 @@ int signals_open(struct signals *signals)
 		return -errno;
 	signals->fd = signalfd(-1, &all, SFD_NONBLOCK | SFD_CLOEXEC);
 	return signals->fd < 0 ? -errno : 0;
+}
+
+static int64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
 }
 
 static bool sent_by_a_process(int32_t code)
@@ -38,7 +49,7 @@ static void take(struct signals *signals, const struct processes *all, const str
 	if (!all->target || (pid_t)info->ssi_pid == all->target)
 		return;
 	if (kill(all->target, signo) == 0)
-		signals->relayed[signo] = true;
+		signals->relayed[signo] = now();
 }
 
 void signals_drain(struct signals *signals, const struct processes *all)
@@ -58,7 +69,7 @@ void signals_drain(struct signals *signals, const struct processes *all)
 static bool has_it_already(struct signals *signals, const struct processes *all, pid_t pid, int signo)
 {
 	bool *from_terminal = &signals->from_terminal[signo];
-	bool *relayed = &signals->relayed[signo];
+	int64_t *relayed = &signals->relayed[signo];
 	bool has = false;
 
 	if (getpgid(pid) == getpgrp()) { /* the terminal reached no other process group */
@@ -66,8 +77,8 @@ static bool has_it_already(struct signals *signals, const struct processes *all,
 		*from_terminal = false;
 	}
 	if (pid == all->target) {
-		has = has || *relayed;
-		*relayed = false;
+		has = has || (*relayed && now() - *relayed < SAME_SIGNAL);
+		*relayed = 0;
 	}
 	return has && signo != SIGKILL;
 }

@@ -264,19 +264,21 @@ static inline int client_spawn_probe(struct client *c, uint8_t flags, const char
 	return pid;
 }
 
+/* Asks init to signal a process. For a pid that is none it may be signal 0 only: init itself is what is being tested. */
 static inline int client_signal(struct client *c, int pid, int signo)
 {
 	uint8_t bytes[64];
 	struct writer w = frame_begin(bytes, sizeof(bytes), RL_SIGNAL, ++c->last_id);
 
+	check(pid > 1 || signo == 0);
 	write_uint(&w, 4, (uint32_t)pid);
-	write_uint(&w, 4, (uint32_t)signo);
+	write_uint(&w, 4, pid > 1 ? (uint32_t)signo : 0);
 	client_send(c, bytes, frame_end(bytes, &w));
 	return client_reply(c).values[0];
 }
 
-/* Namespaces with the caller as root in them; init's pid is c->pid. */
-static inline void client_isolate(struct client *c, int flags)
+/* A user namespace, in which the test's user and group are `id`, and others; init's pid is c->pid. */
+static inline void client_unshare(struct client *c, int flags, unsigned id)
 {
 	char path[64], map[64];
 
@@ -284,11 +286,17 @@ static inline void client_isolate(struct client *c, int flags)
 	snprintf(path, sizeof(path), "/proc/%d/setgroups", c->pid);
 	write_text(path, "deny");
 	snprintf(path, sizeof(path), "/proc/%d/uid_map", c->pid);
-	snprintf(map, sizeof(map), "0 %u 1", geteuid());
+	snprintf(map, sizeof(map), "%u %u 1", id, geteuid());
 	write_text(path, map);
 	snprintf(path, sizeof(path), "/proc/%d/gid_map", c->pid);
-	snprintf(map, sizeof(map), "0 %u 1", getegid());
+	snprintf(map, sizeof(map), "%u %u 1", id, getegid());
 	write_text(path, map);
+}
+
+/* Namespaces with the test's user as their root. */
+static inline void client_isolate(struct client *c, int flags)
+{
+	client_unshare(c, flags, 0);
 	check_int(client_op(c, RL_OP_set_ids, 0, 0), 0);
 }
 

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -50,6 +51,20 @@ static inline long now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/*
+ * kill(2) for one process. Never for -1 or a group: a pid here may be the -errno of something that failed, and as root -EPERM
+ * would mean every process of the machine.
+ */
+static inline void send_signal(pid_t pid, int signo)
+{
+	check(pid > 1 && kill(pid, signo) == 0);
+}
+
+static inline bool exists(pid_t pid)
+{
+	return pid > 1 && kill(pid, 0) == 0;
 }
 
 /* Looks again and again until the fact holds or the deadline has passed. */
@@ -131,7 +146,7 @@ static inline void write_text(const char *path, const char *text)
 	check(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
 }
 
-/* Waits for a process to end, till the deadline; its wait status, or -1. */
+/* Waits for a process to end, or for any child if it is -1, till the deadline; the wait status, or -1. */
 static inline int wait_status(pid_t pid)
 {
 	long end = now_ms() + DEADLINE;
@@ -140,7 +155,7 @@ static inline int wait_status(pid_t pid)
 	while (now_ms() < end) {
 		pid_t got = waitpid(pid, &status, WNOHANG);
 
-		if (got == pid)
+		if (got > 0)
 			return status;
 		if (got < 0)
 			return -1;

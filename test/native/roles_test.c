@@ -92,10 +92,24 @@ static void joins(void)
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", run.pid);
 	check(readlink(path, own, sizeof(own) - 1) > 0);
 	check_text(own, its);
-	kill(run.pid, SIGUSR1);
+	send_signal(run.pid, SIGUSR1);
 	check_int(wait_status(run.pid), SIGUSR1);
 	stop(&run);
 	client_end(&c);
+}
+
+/*
+ * Kills a process whose child must then be killed by its death signal. The child comes to us, not to the machine's pid 1: some
+ * never reap, and a zombie would keep its pid namespace from ending.
+ */
+static void kill_and_reap_orphan(pid_t pid, int output)
+{
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	send_signal(pid, SIGKILL);
+	check_text(read_until(output, -1), "");
+	check_int(wait_status(pid), SIGKILL);
+	check_int(wait_status(-1), SIGKILL);
+	prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
 }
 
 static void pid_namespace(void)
@@ -124,26 +138,24 @@ static void pid_namespace(void)
 	run = enter(c.pid, joined, "/", probe, "signals");
 	check_int(read(run.status, &byte, 1), 0);
 	check_text(read_until(run.output, '\n'), "ready");
-	kill(run.pid, SIGUSR2);
+	send_signal(run.pid, SIGUSR2);
 	check_text(read_until(run.output, '\n'), "12");
-	kill(run.pid, 40);
+	send_signal(run.pid, 40);
 	check_text(read_until(run.output, '\n'), "40");
-	kill(run.pid, SIGTERM);
+	send_signal(run.pid, SIGTERM);
 	check_text(read_until(run.output, -1), "15\n");
 	check_int(wait_status(run.pid), 0);
 	stop(&run);
 
 	run = enter(c.pid, joined, "/", probe, "stay");
 	check_int(read(run.status, &byte, 1), 0);
-	kill(run.pid, SIGSEGV); /* and like other signals to the command, of which both then die */
+	send_signal(run.pid, SIGSEGV); /* and like other signals to the command, of which both then die */
 	check_int(wait_status(run.pid), SIGSEGV);
 	stop(&run);
 
 	run = enter(c.pid, joined, "/", probe, "stay");
 	check_int(read(run.status, &byte, 1), 0);
-	kill(run.pid, SIGKILL); /* it cannot pass this on: the kernel does */
-	read_until(run.output, -1);
-	check_int(wait_status(run.pid), SIGKILL);
+	kill_and_reap_orphan(run.pid, run.output); /* it cannot pass this on: the kernel does */
 	stop(&run);
 
 	run = enter(c.pid, joined, "/", "/none", NULL);
@@ -176,6 +188,14 @@ static void failures(void)
 	check_int(wait_status(run.pid), 125 << 8);
 	stop(&run);
 	client_end(&c);
+
+	c = client_start();
+	client_unshare(&c, 0, 7);
+	run = enter(c.pid, CLONE_NEWUSER, "/", probe, "state"); /* nobody is root there */
+	check_record(&run, 4, EINVAL);
+	check_int(wait_status(run.pid), 125 << 8);
+	stop(&run);
+	client_end(&c);
 }
 
 /* Runs the probe under guard, with `alive` as the write end whose closing means that the supervisor died. */
@@ -202,7 +222,7 @@ static void guard(void)
 		int status;
 	} ends[] = {{"/bin/true", NULL, 0}, {NULL, "exit with 2", 2}, {"/none", NULL, 127}, {"/etc/passwd", NULL, 126}};
 	struct run run;
-	int alive, orphan_status = -1;
+	int alive;
 	const char *line;
 
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
@@ -228,13 +248,7 @@ static void guard(void)
 
 	run = guarded(probe, "signals", &alive);
 	check_text(read_until(run.output, '\n'), "ready");
-	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-	kill(run.pid, SIGKILL); /* the guard itself */
-	check_text(read_until(run.output, -1), "");
-	check_int(wait_status(run.pid), SIGKILL);
-	check(wait(&orphan_status) > 0);
-	check_int(orphan_status, SIGKILL);
-	prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
+	kill_and_reap_orphan(run.pid, run.output); /* the guard itself */
 	close(alive);
 	stop(&run);
 }
