@@ -11,7 +11,7 @@ function notFound(response: ServerResponse): void {
 }
 
 /** The routes of RootlessKit's REST API; without a port driver, those for ports answer as RootlessKit does. */
-export function routes(info: Info): RequestListener {
+function routes(info: Info): RequestListener {
   return (request, response) => {
     request.resume();
     const path = (request.url ?? "").split("?")[0] ?? "";

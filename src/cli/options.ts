@@ -1,7 +1,7 @@
 import { networkNames } from "../network/driver.ts";
 
 /** One command-line option, in yargs' own terms; the only place that says what there is. */
-export interface Option {
+interface Option {
   type: "string" | "boolean" | "number" | "array";
   describe: string;
   choices?: readonly string[];
