@@ -1,9 +1,10 @@
-import { readlink } from "node:fs/promises";
+import { mkdir, readdir, rm, rmdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { dockerd, dockerOutput, IMAGE, importImage, inContainer } from "./helpers/docker.ts";
+import { answers, dockerd, dockerOutput, IMAGE, importImage, inContainer } from "./helpers/docker.ts";
 import { leftovers } from "./helpers/left.ts";
-import { type Running, rlkit } from "./helpers/run.ts";
+import { preparedRlkit } from "./helpers/prepared.ts";
+import { type Running, rlkit, start, tree } from "./helpers/run.ts";
 import { processesOf, testUser, type User } from "./helpers/user.ts";
 import { until } from "./helpers/wait.ts";
 import { webServer } from "./helpers/web.ts";
@@ -63,9 +64,15 @@ describe.each(networks)("dockerd with --net=%s", (net) => {
 
 /** Starts a container that stays, and waits until its process is there. */
 async function startContainer(user: User): Promise<void> {
-  await dockerOutput(user, ["run", "--detach", "--name", "stays", IMAGE, "sleep", "1000"]);
+  // As a container's PID 1, a sleep alone would not die of TERM.
+  const script = "trap exit TERM; sleep 1000 & wait";
+  await dockerOutput(user, ["run", "--detach", "--name", "stays", IMAGE, "sh", "-c", script]);
   expect(await dockerOutput(user, ["inspect", "--format", "{{.State.Running}}", "stays"])).toBe("true");
 }
+
+/** What is left, but for the run-time files that dockerd itself leaves behind wherever it runs. */
+const leftBesideDocker = async (user: User): Promise<string[]> =>
+  (await leftovers(user)).filter((line) => line !== `file ${join(user.runtimeDir, "docker")}`);
 
 const dataRoot = (user: User): string => join(user.home, ".local/share/docker");
 
@@ -82,7 +89,7 @@ describe("the end of dockerd", () => {
     await using daemon = await dockerd(user, VFS, [`--net=${net}`]);
     daemon.kill("SIGTERM");
     expect(await daemon.result(10_000)).toMatchObject({ code: 0, signal: null });
-    expect(await leftovers(user)).toEqual([]);
+    expect(await leftBesideDocker(user)).toEqual([]);
   });
 
   test("TERM stops it cleanly, in under 10 s, while a container runs", async () => {
@@ -92,7 +99,7 @@ describe("the end of dockerd", () => {
     await startContainer(user);
     daemon.kill("SIGTERM");
     expect(await daemon.result(10_000)).toMatchObject({ code: 0, signal: null });
-    expect(await leftovers(user)).toEqual([]);
+    expect(await leftBesideDocker(user)).toEqual([]);
   });
 
   test.each(networks)("with rlkit killed and --net=%s nothing goes on for 2 s, and it starts again", async (net) => {
@@ -107,7 +114,7 @@ describe("the end of dockerd", () => {
     await dockerOutput(user, ["start", "stays"]);
     again.kill("SIGTERM");
     expect(await again.result()).toMatchObject({ code: 0 });
-    expect(await leftovers(user)).toEqual([]);
+    expect(await leftBesideDocker(user)).toEqual([]);
   });
 });
 
@@ -143,4 +150,123 @@ describe("the storage driver", () => {
     const [note] = logged(daemon).filter(({ msg }) => msg.includes("vfs"));
     expect(note).toMatchObject({ level: "warn", msg: expect.stringContaining(dataRoot(user)) });
   });
+
+  // An overlay can't be the upper layer of another one.
+  const overlayBelow = (user: User): string => `
+    mkdir -p ${user.home}/below/lower ${user.home}/below/upper ${user.home}/below/work ${dataRoot(user)}
+    options=lowerdir=${user.home}/below/lower,upperdir=${user.home}/below/upper,workdir=${user.home}/below/work
+    mount -t overlay overlay -o $options ${dataRoot(user)}
+    chown -R ${user.uid}:${user.gid} ${user.home}/below ${user.home}/.local`;
+
+  test("is fuse-overlayfs where overlay2 can't work, and the log says why", async () => {
+    await using user = await testUser();
+    await using daemon = await dockerdOn(user, overlayBelow(user));
+    await importImage(user);
+    expect(await dockerOutput(user, ["info", "--format", "{{.Driver}}"])).toBe("fuse-overlayfs");
+    expect(await inContainer(user, ["echo", "works"])).toBe("works");
+    expect(logged(daemon)).toContainEqual(
+      expect.objectContaining({ msg: `storage driver fuse-overlayfs on ${dataRoot(user)} (overlay2: EINVAL)` }),
+    );
+  });
+
+  test("is vfs only where neither works, with a warning that says what to do", async () => {
+    await using user = await testUser();
+    const noFuse = `install -m 0600 /dev/null ${user.home}/fuse; mount --bind ${user.home}/fuse /dev/fuse`;
+    await using daemon = await dockerdOn(user, `${overlayBelow(user)}\n${noFuse}`);
+    await importImage(user);
+    expect(await dockerOutput(user, ["info", "--format", "{{.Driver}}"])).toBe("vfs");
+    expect(await inContainer(user, ["echo", "works"])).toBe("works");
+    expect(logged(daemon)).toContainEqual(
+      expect.objectContaining({
+        level: "warn",
+        msg: expect.stringMatching(/^storage driver vfs on .*overlay2: EINVAL; fuse-overlayfs: \/dev\/fuse can't be opened/),
+        fix: expect.stringContaining("install fuse-overlayfs"),
+      }),
+    );
+  });
 });
+
+/** Starts dockerd without a storage driver where root has prepared the mounts. */
+async function dockerdOn(user: User, script: string): Promise<Running> {
+  const daemon = preparedRlkit(user, { script }, ["run", "--", "dockerd", "--experimental"]);
+  try {
+    await answers(user, daemon);
+  } catch (error) {
+    await daemon[Symbol.asyncDispose]();
+    throw error;
+  }
+  return daemon;
+}
+
+/** Variables as the lines of a shell script set them: `export NAME=value`. */
+function exported(script: string): Record<string, string> {
+  const lines = script.split(/[;\n]/).map((line) => /^\s*export (\w+)=(.*)$/.exec(line));
+  return Object.fromEntries(lines.flatMap((match) => (match?.[1] === undefined ? [] : [[match[1], match[2] ?? ""]])));
+}
+
+describe("without XDG_RUNTIME_DIR", () => {
+  const unset = { XDG_RUNTIME_DIR: undefined };
+  const argv = ["run", "--net=slirp4netns", "--", "dockerd", "--experimental", ...VFS];
+
+  test.each([
+    ["a private /run/user/UID is found", true],
+    ["~/.docker/run takes its place, open to the user alone", false],
+  ])("%s; the log and rlkit env say how to reach dockerd", async (_, hasLogin) => {
+    await using user = await testUser();
+    if (!hasLogin) await rmdir(user.runtimeDir);
+    const directory = hasLogin ? user.runtimeDir : join(user.home, ".docker/run");
+    const expected = { XDG_RUNTIME_DIR: directory, DOCKER_HOST: `unix://${directory}/docker.sock` };
+    await using daemon = rlkit(user, argv, { env: unset });
+    await answers(user, daemon, expected);
+    const { mode, uid } = await stat(directory);
+    expect({ mode: mode & 0o777, uid }).toEqual({ mode: 0o700, uid: user.uid });
+    const messages = logged(daemon).map(({ msg }) => msg);
+    expect(messages).toContainEqual(expect.stringContaining(`XDG_RUNTIME_DIR was not set; using ${directory}`));
+    expect(exported(messages.find((msg) => msg.startsWith("export ")) ?? "")).toEqual(expected);
+
+    await using env = rlkit(user, ["env"], { env: unset });
+    const { stdout } = await env.result();
+    expect(exported(stdout)).toEqual(expected);
+
+    const script = 'eval "$("$0" env)" && exec /usr/bin/docker info --format "{{.Driver}}"';
+    await using client = start(user, ["sh", "-c", script, join(tree(), "bin/rlkit")], { env: unset });
+    expect(await client.result()).toMatchObject({ code: 0, stdout: "vfs\n" });
+    await using exec = rlkit(user, ["exec", "--", "sh", "-c", "echo $XDG_RUNTIME_DIR"], { env: unset });
+    expect(await exec.result()).toMatchObject({ code: 0, stdout: `${directory}\n` });
+    daemon.kill("SIGTERM");
+    expect(await daemon.result()).toMatchObject({ code: 0 });
+    expect(await readdir(directory)).not.toContain("dockerd-rootless");
+    if (!hasLogin) await mkdir(user.runtimeDir);
+  });
+});
+
+test("what root's Docker has in /run is not there inside, and stays as it is outside", async () => {
+  await using user = await testUser();
+  await using roots = await rootsDocker();
+  await using daemon = await dockerd(user, VFS);
+  const script = "for name in docker containerd xtables.lock; do readlink /run/$name; done; ls /run/containerd";
+  await using exec = rlkit(user, ["exec", "--", "sh", "-c", script]);
+  const { stdout } = await exec.result();
+  expect(stdout).not.toContain("/");
+  expect(stdout).not.toContain("rlkit-test");
+  await using write = rlkit(user, ["exec", "--", "sh", "-c", "mkdir -p /run/docker /run/containerd && echo >> /run/xtables.lock"]);
+  expect(await write.result()).toMatchObject({ code: 0 });
+  expect(daemon.stderr).not.toContain("xtables.lock");
+  expect(await readdir(roots.directory)).toEqual(["rlkit-test"]);
+});
+
+/** What a Docker of root's leaves in /run, where the machine has none: removed with the test. */
+async function rootsDocker(): Promise<AsyncDisposable & { directory: string }> {
+  const made = await mkdir("/run/containerd", { recursive: true });
+  const directory = "/run/containerd/rlkit-test-directory";
+  await mkdir(directory);
+  await writeFile(join(directory, "rlkit-test"), "");
+  const madeDocker = await mkdir("/run/docker", { recursive: true });
+  return {
+    directory,
+    async [Symbol.asyncDispose]() {
+      await rm(directory, { recursive: true });
+      for (const path of [made, madeDocker]) if (path !== undefined) await rmdir(path);
+    },
+  };
+}

@@ -52,7 +52,8 @@ export function parseQuickly(table: OptionTable, argv: readonly string[]): Parse
     const value = option?.type !== "array" && Array.isArray(raw) ? raw.at(-1) : raw;
     if (option === undefined) throw new NeedsYargs(name);
     if (option.choices !== undefined && !option.choices.includes(String(value))) throw new NeedsYargs(name);
-    if (option.type !== "boolean" && (value === "" || value === undefined)) throw new NeedsYargs(name);
+    const isEmpty = value === "" || value === undefined || (Array.isArray(value) && value.length === 0);
+    if (option.type !== "boolean" && isEmpty) throw new NeedsYargs(name);
     if (option.type === "number") {
       if (!/^\d+$/.test(String(value))) throw new NeedsYargs(name);
       values[name] = Number(value);

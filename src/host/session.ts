@@ -1,6 +1,7 @@
-import { type BigIntStats, lstatSync, mkdirSync } from "node:fs";
+import { type BigIntStats, lstatSync } from "node:fs";
 import { join } from "node:path";
 import { isErrno, RlkitError } from "../errors.ts";
+import { makeDirectories } from "./directories.ts";
 
 /** Where a user's sockets lie, and how that was decided. */
 export interface RuntimeDir {
@@ -46,7 +47,7 @@ export function findRuntimeDir(env: Readonly<Record<string, string>>, uid: numbe
 function privateDir(home: string, uid: number): string {
   const path = join(home, ".docker", "run");
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeDirectories(path, 0o700);
   } catch (cause) {
     throw new RlkitError(
       "RUNTIME_DIR",

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readdirSync, statSync } from "node:fs";
 import { constants } from "node:os";
 import { isErrno, RlkitError } from "../errors.ts";
-import { pidfdOpen, pidfdSignal } from "../native/calls.ts";
+import { pidfdOpen, pidfdSignal, pollReadable } from "../native/calls.ts";
 import { nextTurn } from "./wait.ts";
 
 const DEADLINE = 2000; // milliseconds
@@ -19,8 +19,7 @@ export async function endAllIn(userNamespace: number): Promise<void> {
   const { ino } = fstatSync(userNamespace);
   const deadline = Date.now() + DEADLINE;
   for (;;) {
-    const found = processes().filter((pid) => isIn(pid, ino));
-    for (const pid of found) end(pid, ino);
+    const found = processes().filter((pid) => isIn(pid, ino) && end(pid, ino));
     if (found.length === 0) return;
     if (Date.now() > deadline) {
       throw new RlkitError("INIT_LOST", `processes are left in the instance's user namespace: ${found.join(", ")}`, {
@@ -37,16 +36,20 @@ function isIn(pid: number, namespace: number): boolean {
   try {
     return statSync(`/proc/${pid}/ns/user`).ino === namespace;
   } catch {
-    return false; // it has ended (a zombie has no namespaces), or is somebody else's
+    return false; // it has ended, or is somebody else's
   }
 }
 
-function end(pid: number, namespace: number): void {
+/** Ends a process; false if it has ended already. A zombie keeps its user namespace, and some machines' PID 1 never reaps. */
+function end(pid: number, namespace: number): boolean {
   try {
     const pidfd = pidfdOpen(pid);
-    if (isIn(pid, namespace)) pidfdSignal(pidfd, constants.signals.SIGKILL);
+    const isLeft = pollReadable([pidfd], 0).length === 0 && isIn(pid, namespace);
+    if (isLeft) pidfdSignal(pidfd, constants.signals.SIGKILL);
     closeSync(pidfd);
+    return isLeft;
   } catch (error) {
     if (!isErrno(error, "ESRCH")) throw error;
+    return false;
   }
 }

@@ -2,7 +2,6 @@ import {
   closeSync,
   constants,
   lstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   rmdirSync,
@@ -12,6 +11,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { isErrno, RlkitError } from "../errors.ts";
+import { makeDirectories } from "../host/directories.ts";
 import { log } from "../log.ts";
 import { flock } from "../native/calls.ts";
 import { describeLockHolder } from "./lock-holder.ts";
@@ -32,7 +32,7 @@ function makeOwn(path: string, uid: number): void {
     if (!isErrno(error, "ENOENT")) throw error;
   }
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeDirectories(path, 0o700);
   } catch (cause) {
     refuse(path, `it can't be made (${(cause as NodeJS.ErrnoException).code})`, ELSEWHERE, cause);
   }

@@ -1,6 +1,7 @@
-import { mkdirSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
+import { mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { RlkitError } from "../errors.ts";
+import { makeDirectories } from "../host/directories.ts";
 import type { Control } from "../launch/control.ts";
 import { log } from "../log.ts";
 import { errnoName } from "../native/errno.ts";
@@ -32,7 +33,7 @@ export async function chooseStorage(control: Control, step: StepOf<"choose-stora
 
 function scratch(dataRoot: string): string {
   try {
-    mkdirSync(dataRoot, { recursive: true, mode: 0o710 });
+    makeDirectories(dataRoot, 0o710);
     return mkdtempSync(join(dataRoot, ".rlkit-"));
   } catch (cause) {
     throw new RlkitError("STORAGE", `cannot write to Docker's data root ${dataRoot}: ${(cause as Error).message}`, {

@@ -9,18 +9,21 @@ export interface DockerdSettings {
   host: string;
 }
 
-/** The value of an option in dockerd's argv (pflag: `--name=value`, `--name value`, `-n value`, `-nvalue`); the last one wins. */
-function value(args: readonly string[], names: readonly string[]): string | undefined {
-  let found: string | undefined;
+/** The values of an option in dockerd's argv (pflag: `--name=value`, `--name value`, `-n value`, `-nvalue`), in their order. */
+function values(args: readonly string[], names: readonly string[]): string[] {
+  const found: (string | undefined)[] = [];
   for (const [i, arg] of args.entries()) {
     for (const name of names) {
-      if (arg === name) found = args[i + 1];
-      else if (arg.startsWith(`${name}=`)) found = arg.slice(name.length + 1);
-      else if (name.length === 2 && arg.startsWith(name) && !arg.startsWith("--")) found = arg.slice(2);
+      if (arg === name) found.push(args[i + 1]);
+      else if (arg.startsWith(`${name}=`)) found.push(arg.slice(name.length + 1));
+      else if (name.length === 2 && arg.startsWith(name) && !arg.startsWith("--")) found.push(arg.slice(2));
     }
   }
-  return found;
+  return found.filter((value) => value !== undefined);
 }
+
+/** The value of an option that has one: the last. */
+const value = (args: readonly string[], names: readonly string[]): string | undefined => values(args, names).at(-1);
 
 /** Where dockerd looks for its configuration: `--config-file`, or the user's own daemon.json. */
 export function configFile(args: readonly string[], env: Readonly<Record<string, string>>, home: string): string {
@@ -48,6 +51,6 @@ export function dockerdSettings(
       dataRoot !== undefined && isAbsolute(dataRoot)
         ? dataRoot
         : join(env.XDG_DATA_HOME || join(home, ".local", "share"), "docker"),
-    host: value(args, ["--host", "-H"]) ?? hosts[0] ?? `unix://${join(runtimeDir, "docker.sock")}`,
+    host: values(args, ["--host", "-H"])[0] ?? hosts[0] ?? `unix://${join(runtimeDir, "docker.sock")}`,
   };
 }

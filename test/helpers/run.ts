@@ -42,6 +42,16 @@ interface StartOptions {
   readonly terminal?: boolean;
 }
 
+/** For what only root can do; never for a test of what users do. */
+export const ROOT: User = {
+  name: "root",
+  uid: 0,
+  gid: 0,
+  home: "/root",
+  runtimeDir: "/run",
+  async [Symbol.asyncDispose]() {},
+};
+
 /** The runnable tree that the users of the tests can read. */
 export const tree = (): string => inject("tree");
 

@@ -159,6 +159,6 @@ async function appendLines(file: string, lines: readonly string[]): Promise<void
 
 async function removeLines(file: string, lines: readonly string[]): Promise<void> {
   if (lines.length === 0) return;
-  const kept = (await readFile(file, "utf8")).split("\n").filter((line) => !lines.includes(line));
+  const kept = (await readFile(file, "utf8")).split("\n").filter((line) => line === "" || !lines.includes(line));
   await writeFile(file, kept.join("\n"));
 }

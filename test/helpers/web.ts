@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { start } from "./run.ts";
+import { ROOT, start } from "./run.ts";
 import { until } from "./wait.ts";
 
 const run = promisify(execFile);
@@ -28,9 +28,8 @@ export async function webServer(page: string): Promise<WebServer> {
   await ip("link", "set", outer, "up");
   await ip("-n", netns, "addr", "add", `${SERVER}/24`, "dev", inner);
   await ip("-n", netns, "link", "set", inner, "up");
-  const root = { name: "root", uid: 0, gid: 0, home: "/", runtimeDir: "/run", async [Symbol.asyncDispose]() {} };
   const listen = `${SERVER}:80`;
-  const server = start(root, ["ip", "netns", "exec", netns, "busybox", "httpd", "-f", "-p", listen, "-h", directory]);
+  const server = start(ROOT, ["ip", "netns", "exec", netns, "busybox", "httpd", "-f", "-p", listen, "-h", directory]);
   const url = `http://${SERVER}/index.html`;
   await until(async () => (await (await fetch(url)).text()) === page, { what: `the page at ${url}` });
   return {

@@ -1,0 +1,16 @@
+import { existsSync, mkdirSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { isErrno } from "../errors.ts";
+
+/** Makes a directory and those above it. Node's own way never returns below a directory that says ENOENT (/proc does). */
+export function makeDirectories(path: string, mode: number): void {
+  try {
+    mkdirSync(path, { mode });
+  } catch (error) {
+    if (isErrno(error, "EEXIST") && statSync(path).isDirectory()) return;
+    const parent = dirname(path);
+    if (!isErrno(error, "ENOENT") || existsSync(parent)) throw error;
+    makeDirectories(parent, mode);
+    mkdirSync(path, { mode });
+  }
+}
