@@ -173,7 +173,11 @@ describe("the delegated ranges, however they are written", () => {
   test("the mapped ids are usable inside, and are the delegated ones outside", async () => {
     await using user = await userWith(({ name }) => [`${name}:700000:65536`]);
     const script = "touch mapped && chown 1:65536 mapped && stat -c %u:%g mapped";
-    expect(await run(user, "run", "--net=none", "--", "sh", "-c", script)).toMatchObject({ code: 0, stdout: "1:65536\n", stderr: "" });
+    expect(await run(user, "run", "--net=none", "--", "sh", "-c", script)).toMatchObject({
+      code: 0,
+      stdout: "1:65536\n",
+      stderr: "",
+    });
     expect((await run(user, "run", "--net=host", "--", "stat", "-c", "%u", user.home)).stdout).toBe("0\n");
     const { uid, gid } = await stat(join(user.home, "mapped"));
     expect({ uid, gid }).toEqual({ uid: 700000, gid: 765535 });

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
-import { readlink } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { childPid, type Instance, instance, said } from "./helpers/instance.ts";
+import { type Instance, instance, said } from "./helpers/instance.ts";
 import { leftovers } from "./helpers/left.ts";
 import { commandLine, descendants, isRunning, runningProcesses } from "./helpers/processes.ts";
 import { rlkit, start, tree } from "./helpers/run.ts";
@@ -142,16 +142,19 @@ test("without XDG_RUNTIME_DIR it is made in TMPDIR, and goes with the run", asyn
   await using run = rlkit(user, ["run", "--net=none", "--", "sh", "-c", 'echo "$ROOTLESSKIT_STATE_DIR"'], { env });
   const { stdout } = await run.result();
   expect(stdout.startsWith(join(user.home, "rlkit-"))).toBe(true);
-  await expect(readlink(stdout.trim())).rejects.toMatchObject({ code: "ENOENT" });
+  await expect(stat(stdout.trim())).rejects.toMatchObject({ code: "ENOENT" });
   expect(await leftovers(user)).toEqual([]);
 });
 
 test.each([[[]], [["--pidns"]]])("an orphan inside is reaped while the command runs (%j)", async (more) => {
   await using started = await instance(user, ["--net=none", ...more], "(sleep 1003 &); echo ready; read -r; echo done");
-  const init = await childPid(started.stateDir);
+  const init = started.childPid;
   const orphan = await until(() => runningProcesses().find(({ name, parent }) => name === "sleep" && parent === init));
   process.kill(orphan.pid, "SIGKILL");
-  await until(() => zombies(init).length === 0 && !isRunning(orphan.pid), { deadline: SOON, what: "no zombie of init" });
+  await until(() => zombies(init).length === 0 && !isRunning(orphan.pid), {
+    deadline: SOON,
+    what: "no zombie of init",
+  });
   started.run.write("end\n");
   await said(started.run, "done");
 });

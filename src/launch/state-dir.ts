@@ -1,6 +1,7 @@
 import {
   closeSync,
   constants,
+  existsSync,
   lstatSync,
   openSync,
   readdirSync,
@@ -25,28 +26,30 @@ const ELSEWHERE = "name another one with --state-dir";
 /** Makes the directory if it is not there; refuses one that is not a directory of this user's own. */
 function makeOwn(path: string, uid: number): void {
   try {
-    if (lstatSync(path).isSymbolicLink() && statSync(path).uid !== uid) {
+    if (isLink(path) && statSync(path).uid !== uid) {
       refuse(path, "it is a symbolic link to a directory that belongs to somebody else", ELSEWHERE);
     }
-  } catch (error) {
-    if (!isErrno(error, "ENOENT")) throw error;
-  }
-  try {
     makeDirectories(path, 0o700);
   } catch (cause) {
+    if (cause instanceof RlkitError) throw cause;
     refuse(path, `it can't be made (${(cause as NodeJS.ErrnoException).code})`, ELSEWHERE, cause);
   }
   const found = statSync(path);
   if (found.uid !== uid) refuse(path, `it belongs to uid ${found.uid}`, ELSEWHERE);
-  // Everything in it is removed at the end, so a home directory given by mistake must not get that far.
-  const entries = readdirSync(path);
-  if (entries.length > 0 && !entries.includes("lock")) {
-    refuse(
-      path,
-      "it is not empty, and not a state directory; nothing in it was touched",
-      "name an empty or a new directory",
-    );
-  }
+}
+
+const isLink = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+
+/** Everything in it is removed at the end, so a home directory given by mistake must not get that far. */
+function refuseForeign(path: string): void {
+  const lockFile = lstatSync(join(path, "lock"), { throwIfNoEntry: false });
+  if (lockFile?.isFile() === true && lockFile.size === 0) return;
+  if (lockFile === undefined && readdirSync(path).length === 0) return;
+  refuse(
+    path,
+    "it is not empty, and not a state directory; nothing in it was touched",
+    "name an empty or a new directory",
+  );
 }
 
 function lock(fd: number, kind: "shared" | "exclusive", path: string): void {
@@ -75,26 +78,42 @@ function empty(path: string, keep?: string): void {
  */
 export function lockStateDir(path: string): () => void {
   makeOwn(path, process.getuid?.() ?? 0);
-  let lockFd: number;
+  let fds: number[];
   try {
-    const flags = constants.O_CREAT | constants.O_RDWR | constants.O_NOFOLLOW;
-    lockFd = openSync(join(path, "lock"), flags, 0o600);
-  } catch (cause) {
-    refuse(path, `its lock can't be opened (${(cause as NodeJS.ErrnoException).code})`, ELSEWHERE, cause);
+    fds = openAndLock(path);
+  } catch (error) {
+    // A run that had it has ended between two steps of this one, and has removed it.
+    if (isErrno(error, "ENOENT") && !existsSync(path)) return lockStateDir(path);
+    throw error;
   }
-  lock(lockFd, "exclusive", path);
-  const dirFd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  lock(dirFd, "exclusive", path);
-  flock(dirFd, "shared", path);
   empty(path, "lock");
   return () => {
     try {
       empty(path);
-      rmdirSync(path);
+      if (!isLink(path)) rmdirSync(path);
     } catch (error) {
       log.warn(`cannot remove the state directory ${path}: ${(error as Error).message}`);
     }
-    closeSync(dirFd);
-    closeSync(lockFd);
+    fds.forEach(closeSync);
   };
+}
+
+function openAndLock(path: string): number[] {
+  // The directory first: its holder is named even if somebody has removed the file.
+  const dirFd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  lock(dirFd, "exclusive", path);
+  refuseForeign(path);
+  const lockFd = openLockFile(path);
+  lock(lockFd, "exclusive", path);
+  flock(dirFd, "shared", path);
+  return [dirFd, lockFd];
+}
+
+function openLockFile(path: string): number {
+  try {
+    return openSync(join(path, "lock"), constants.O_CREAT | constants.O_RDWR | constants.O_NOFOLLOW, 0o600);
+  } catch (cause) {
+    if (isErrno(cause, "ENOENT")) throw cause;
+    refuse(path, `its lock can't be opened (${(cause as NodeJS.ErrnoException).code})`, ELSEWHERE, cause);
+  }
 }

@@ -4,9 +4,9 @@ import { home } from "./paths.ts";
 
 // ffi-rs 1.3.7, pinned: its platform package's binding is opened directly, which costs 0.5 ms where require("ffi-rs") costs
 // 7 to 12 (it writes a process report). The numbers below are ffi-rs's own; ffi.test.ts fails when an update changes them.
-const U8_ARRAY = 10;
-const I32 = 1;
-const ARRAY_TAG = 997;
+export const U8_ARRAY = 10;
+export const I32 = 1;
+export const ARRAY_TAG = 997;
 
 interface Load {
   library: string;

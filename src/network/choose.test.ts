@@ -21,9 +21,19 @@ describe("auto takes", () => {
   test.each<[string, Partial<NetworkFacts>, string, string]>([
     ["pasta, the faster one", {}, "pasta", "the fastest helper"],
     ["pasta where slirp4netns is missing", { slirp4netns: undefined }, "pasta", "the fastest helper"],
-    ["slirp4netns where pasta is missing", { pasta: undefined }, "slirp4netns", "not pasta, because pasta is not on PATH"],
+    [
+      "slirp4netns where pasta is missing",
+      { pasta: undefined },
+      "slirp4netns",
+      "not pasta, because pasta is not on PATH",
+    ],
     ["slirp4netns where there is no default route", { defaultRoute: false }, "slirp4netns", "no default route"],
-    ["slirp4netns where pasta was tried", { pastaFailure: "pasta ended" }, "slirp4netns", "not pasta, because pasta ended"],
+    [
+      "slirp4netns where pasta was tried",
+      { pastaFailure: "pasta ended" },
+      "slirp4netns",
+      "not pasta, because pasta ended",
+    ],
     [
       "slirp4netns where pasta is too old",
       { pasta: { path: "/opt/pasta", features: new Set(["--config-net"]) } },
@@ -55,7 +65,13 @@ describe("refuses, and names what is in the way and what to do:", () => {
       "/old is too old: it has no --netns-type",
       /--net=auto/,
     ],
-    ["auto", { slirp4netns: undefined, pasta: undefined }, "NETWORK", "pasta is not on PATH; slirp4netns is not on PATH", /apt-get/],
+    [
+      "auto",
+      { slirp4netns: undefined, pasta: undefined },
+      "NETWORK",
+      "pasta is not on PATH; slirp4netns is not on PATH",
+      /apt-get/,
+    ],
     ["auto", { slirp4netns: undefined, defaultRoute: false }, "NETWORK", "no default route", /apt-get install/],
     ["slirp4netns", { tunProblem: TUN }, "TUN", TUN, /chmod 0666 \/dev\/net\/tun/],
     ["pasta", { tunProblem: TUN }, "TUN", TUN, /chmod 0666 \/dev\/net\/tun/],

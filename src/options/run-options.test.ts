@@ -42,7 +42,9 @@ describe("dockerd", () => {
   });
 
   test("keeps what the user says otherwise", () => {
-    expect(resolve("--propagation=private", "--disable-host-loopback=false", "--copy-up=/opt", "dockerd")).toMatchObject({
+    expect(
+      resolve("--propagation=private", "--disable-host-loopback=false", "--copy-up=/opt", "dockerd"),
+    ).toMatchObject({
       copyUp: ["/etc", "/run", "/opt"],
       propagation: "private",
       network: { disableHostLoopback: false },
@@ -63,7 +65,10 @@ test("paths are absolute from the working directory", () => {
 
 test.each([
   [["--copy-up=/etc,/run"], ["/etc", "/run"]],
-  [["--copy-up=/etc", "--copy-up=/run"], ["/etc", "/run"]],
+  [
+    ["--copy-up=/etc", "--copy-up=/run"],
+    ["/etc", "/run"],
+  ],
   [["--copy-up= /etc , /run "], ["/etc", "/run"]],
   [["--copy-up=/etc/", "--copy-up=/etc", "--copy-up=/usr/../etc"], ["/etc"]],
 ])("%j are the directories %j", (options, directories) => {
@@ -94,7 +99,10 @@ describe("refuses", () => {
     [[""], "no command to run"],
     [["--mtu=65522"], "--mtu=65522 is too large: mtu must be <= 65521"],
     [["--mtu=67"], "--mtu=67 is too small: IPv4 needs 68 bytes"],
-    [["--cidr=10.0.2.100/24"], "--cidr=10.0.2.100/24 is an address in a network, not the network: cidr must be like 10.0.2.0/24"],
+    [
+      ["--cidr=10.0.2.100/24"],
+      "--cidr=10.0.2.100/24 is an address in a network, not the network: cidr must be like 10.0.2.0/24",
+    ],
     [["--cidr=10.0.2.0/33"], "--cidr=10.0.2.0/33 is not an IPv4 network"],
     [["--cidr=10.0.256.0/24"], "--cidr=10.0.256.0/24 is not an IPv4 network"],
     [["--cidr=10.0.2.0/26"], "--cidr=10.0.2.0/26 must have a prefix length from 1 to 25"],
@@ -141,7 +149,13 @@ test("the options can't be changed later", () => {
 });
 
 test("the target's environment is the caller's, with what the launcher held back and without the launcher's own", () => {
-  const env = { HOME: "/h", EMPTY: "", RLKIT_GIVE_NODE_OPTIONS: "--inspect", RLKIT_GIVE_OPEN_FILES: "1024", GONE: undefined };
+  const env = {
+    HOME: "/h",
+    EMPTY: "",
+    RLKIT_GIVE_NODE_OPTIONS: "--inspect",
+    RLKIT_GIVE_OPEN_FILES: "1024",
+    GONE: undefined,
+  };
   expect(targetEnvironment(env)).toEqual({ HOME: "/h", EMPTY: "", NODE_OPTIONS: "--inspect" });
 });
 

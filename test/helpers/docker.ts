@@ -10,7 +10,7 @@ const CLIENT = "/usr/bin/docker";
 export const IMAGE = "rlkit-test";
 
 /** Runs the docker client as the user, outside; `env` is what tells it where the daemon is. */
-export async function docker(user: User, args: readonly string[], env?: Record<string, string>): Promise<Result> {
+async function docker(user: User, args: readonly string[], env?: Record<string, string>): Promise<Result> {
   const { runtimeDir } = user;
   await using client = start(user, [CLIENT, ...args], {
     env: env ?? { DOCKER_HOST: `unix://${runtimeDir}/docker.sock` },
@@ -33,7 +33,8 @@ export async function answers(user: User, daemon: Running, env?: Record<string, 
   });
   const answer = async (): Promise<boolean> => {
     const { code, stdout, stderr } = await docker(user, ["version", "--format", "{{.Server.Version}}"], env);
-    if (code !== 0 && ended === undefined) throw new Error(`${stdout}${stderr}; dockerd: ${daemon.stderr.slice(-2000)}`);
+    if (code !== 0 && ended === undefined)
+      throw new Error(`${stdout}${stderr}; dockerd: ${daemon.stderr.slice(-2000)}`);
     return true;
   };
   await until(answer, { what: "an answer of dockerd", deadline: 20_000, every: 100 });
@@ -63,3 +64,10 @@ export async function importImage(user: User, env?: Record<string, string>): Pro
 export function inContainer(user: User, command: readonly string[]): Promise<string> {
   return dockerOutput(user, ["run", "--rm", IMAGE, ...command]);
 }
+
+/** The messages of rlkit's own log among dockerd's, which has another format. */
+export const logged = (daemon: Running): { level: string; msg: string }[] =>
+  daemon.stderr
+    .split("\n")
+    .filter((line) => line.startsWith("{"))
+    .map((line) => JSON.parse(line));

@@ -14,7 +14,11 @@ interface Preparation {
 }
 
 /** Starts rlkit as the user where root has changed something first. */
-export function preparedRlkit(user: User, { script, setpriv = [], enter = [], env }: Preparation, args: readonly string[]): Running {
+export function preparedRlkit(
+  user: User,
+  { script, setpriv = [], enter = [], env }: Preparation,
+  args: readonly string[],
+): Running {
   const become = ["setpriv", `--reuid=${user.uid}`, `--regid=${user.gid}`, "--clear-groups", ...setpriv];
   const shell = `set -e\n${script}\nexec "$@"`;
   const command = ["unshare", "--mount", "--propagation=private", "sh", "-c", shell, "sh"];

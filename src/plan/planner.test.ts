@@ -1,0 +1,248 @@
+import { describe, expect, test } from "vitest";
+import { dockerPlan, etcAndRun, facts, ids, names, operations, plan, step } from "../../test/helpers/plans.ts";
+import { Clone, Mount } from "./operations.ts";
+import { printAction } from "./print.ts";
+import type { Step } from "./steps.ts";
+
+describe("the order", () => {
+  test.each(["slirp4netns", "pasta", "none", "host"])("begins with the lock and the id maps, --net=%s", (net) => {
+    expect(names(plan([`--net=${net}`, "ls"]).steps).slice(0, 4)).toEqual([
+      "lock-state-dir",
+      "start-init",
+      "unshare",
+      "write-id-maps",
+    ]);
+  });
+
+  test.each(["slirp4netns", "pasta", "none"])("ends with child_pid and the API before the target, --net=%s", (net) => {
+    for (const { steps } of [plan([`--net=${net}`, "ls"]), dockerPlan([`--net=${net}`, "dockerd"])]) {
+      expect(names(steps).slice(-3)).toEqual(["write-child-pid", "listen-api", "start-target"]);
+    }
+  });
+
+  test("a helper starts after the maps, and its readiness is awaited after the mounts", () => {
+    const order = names(plan(["--net=slirp4netns", "ls"]).steps);
+    const at = (name: string) => order.indexOf(name);
+    expect(at("write-id-maps")).toBeLessThan(at("tap"));
+    expect(at("tap")).toBeLessThan(at("start-helper"));
+    expect(at("start-helper")).toBeLessThan(at("mount"));
+    expect(at("mount")).toBeLessThan(at("await-helper"));
+    expect(at("await-helper")).toBeLessThan(at("addr_add"));
+    expect(at("addr_add")).toBeLessThan(at("start-target"));
+  });
+
+  test("the propagation is set before any other mount", () => {
+    const [first] = operations(dockerPlan(["dockerd"]).steps, "mount");
+    expect(first).toEqual(["mount", "none", "/", "", Mount.slave | Mount.recursive, ""]);
+  });
+
+  test("the same options and facts give the same plan", () => {
+    expect(dockerPlan(["dockerd"])).toEqual(dockerPlan(["dockerd"]));
+  });
+
+  test("every step says why, and can be printed", () => {
+    for (const each of dockerPlan(["--pidns", "--cgroupns", "--ipv6", "dockerd"]).steps) {
+      expect(each.why).toMatch(/\w{2}/);
+      expect(printAction(each)).toMatch(/\w{2}/);
+    }
+  });
+});
+
+describe("namespaces", () => {
+  const flags = (...argv: string[]) => operations(plan([...argv, "ls"]).steps, "unshare").map(([, value]) => value);
+
+  test.each([
+    [[], Clone.user | Clone.mount | Clone.net],
+    [["--net=none"], Clone.user | Clone.mount | Clone.net],
+    [["--net=host"], Clone.user | Clone.mount],
+    [["--net=host", "--utsns"], Clone.user | Clone.mount | Clone.uts],
+    [["--net=host", "--ipcns", "--cgroupns"], Clone.user | Clone.mount | Clone.ipc | Clone.cgroup],
+  ])("%j", (options, expected) => {
+    expect(flags(...options)).toEqual([expected]);
+  });
+
+  test("--pidns: unshared on its own, init forks into it, and /proc is mounted anew before the other mounts", () => {
+    const { steps } = plan(["--net=none", "--pidns", "ls"]);
+    expect(flags("--net=none", "--pidns")).toEqual([Clone.user | Clone.mount | Clone.net, Clone.pid]);
+    const order = names(steps);
+    expect(order.slice(3, 7)).toEqual(["write-id-maps", "unshare", "fork_pid1", "mount"]);
+    expect(operations(steps, "mount")[0]?.slice(0, 4)).toEqual(["mount", "proc", "/proc", "proc"]);
+  });
+
+  test("a helper is started for the process that went on as pid 1", () => {
+    const order = names(plan(["--pidns", "ls"]).steps);
+    expect(order.indexOf("fork_pid1")).toBeLessThan(order.indexOf("start-helper"));
+  });
+
+  test.each([true, false])(
+    "the cgroup namespace's own tree is mounted where all is cgroup version 2: %s",
+    (cgroup2) => {
+      const mounts = operations(plan(["--net=none", "--cgroupns", "ls"], { cgroup2 }).steps, "mount");
+      expect(mounts.some(([, , , type]) => type === "cgroup2")).toBe(cgroup2);
+    },
+  );
+});
+
+describe("the network", () => {
+  test("of the host has no step at all", () => {
+    const order = names(plan(["--net=host", "ls"]).steps);
+    expect(order).toEqual([
+      ...["lock-state-dir", "start-init", "unshare", "write-id-maps"],
+      "mount", // the propagation
+      ...["write-child-pid", "listen-api", "start-target"],
+    ]);
+  });
+
+  test("none is lo alone, with the host's own resolv.conf", () => {
+    const order = names(plan(["--net=none", "ls"]).steps);
+    expect(order.filter((name) => !["mount", "unshare"].includes(name)).slice(3, -3)).toEqual(["link_up"]);
+    expect(operations(plan(["--net=none", "ls"]).steps, "link_up")).toEqual([["link_up", "lo"]]);
+  });
+
+  test("of slirp4netns: tap device, addresses and DNS of the network that was asked for", () => {
+    const { steps } = plan(["--net=slirp4netns", "--cidr=10.9.0.0/24", "--ifname=net7", "--mtu=1400", "ls"]);
+    expect(operations(steps, "tap")).toEqual([["tap", "net7"]]);
+    expect(operations(steps, "addr_add")).toEqual([["addr_add", "net7", "10.9.0.100", 24]]);
+    expect(operations(steps, "route_default")).toEqual([["route_default", "net7", "10.9.0.2"]]);
+    expect(operations(steps, "link_mtu")).toEqual([["link_mtu", "net7", 1400]]);
+    const { path, args } = step(steps, "start-helper");
+    expect(path).toBe("/usr/bin/slirp4netns");
+    expect(args.join(" ")).toBe(
+      "--mtu 1400 --ready-fd 3 --cidr 10.9.0.0/24 --enable-sandbox --enable-seccomp {child} net7",
+    );
+    expect(step(steps, "write-state-file")).toMatchObject({ name: "resolv.conf", content: "nameserver 10.9.0.3\n" });
+  });
+
+  test("of pasta: it is told all of it, since it configures its interface itself", () => {
+    const { steps } = plan(["--net=pasta", "--cidr=10.9.0.0/24", "--ifname=net7", "--disable-host-loopback", "ls"]);
+    const { args } = step(steps, "start-helper");
+    const text = args.join(" ");
+    for (const words of ["--ns-ifname net7", "--mtu 65520", "--address 10.9.0.100", "--gateway 10.9.0.2"]) {
+      expect(text).toContain(words);
+    }
+    for (const words of ["--dns-forward 10.9.0.3", "--no-map-gw", "--ipv4-only"]) expect(text).toContain(words);
+    // Nothing of the host's loopback inside, nothing of the namespace outside.
+    for (const words of ["--tcp-ports none", "--udp-ports none", "--tcp-ns none", "--udp-ns none"]) {
+      expect(text).toContain(words);
+    }
+    expect(operations(steps, "addr_add")).toEqual([]);
+  });
+
+  test("--ipv6 adds its DNS server", () => {
+    const { steps } = plan(["--net=slirp4netns", "--ipv6", "ls"]);
+    expect(step(steps, "write-state-file").content).toBe("nameserver 10.0.2.3\nnameserver fd00::3\n");
+    expect(step(steps, "start-helper").args).toContain("--enable-ipv6");
+  });
+
+  test("hosts is the host's own, and its name", () => {
+    const files = plan(["ls"]).steps.filter(({ do: kind }) => kind === "write-state-file");
+    expect(files).toContainEqual(
+      expect.objectContaining({
+        name: "hosts",
+        content: "127.0.0.1 localhost\n\n127.0.0.1 thishost\n::1 thishost\n",
+      }),
+    );
+  });
+
+  test("what is bound onto /etc stops the run where /etc is copied up, and only warns elsewhere", () => {
+    const bound = (steps: readonly Step[]) =>
+      steps.filter((each) => each.do === "inside" && each.op[0] === "mount" && each.op[2] === "/etc/resolv.conf");
+    const plain = plan(["ls"]).steps;
+    const copied = plan(["--copy-up=/etc", "ls"], { copyUp: etcAndRun.slice(0, 1) }).steps;
+    expect(bound(plain)).toMatchObject([{ onFailure: "warn" }]);
+    expect(bound(copied)).toMatchObject([{ onFailure: "stop" }]);
+    expect(operations(copied, "unlink")).toContainEqual(["unlink", "/etc/resolv.conf"]);
+    expect(operations(plain, "unlink")).toEqual([]);
+  });
+
+  test.each([
+    ["no helper", { slirp4netns: undefined, pasta: undefined }, "NETWORK"],
+    ["no /dev/net/tun", { tunProblem: "there is no /dev/net/tun on this machine" }, "TUN"],
+  ])("%s: there is no plan", (_, network, code) => {
+    expect(() => plan(["ls"], { network: { ...facts.network, ...network } })).toThrow(
+      expect.objectContaining({ code }),
+    );
+    expect(() => plan(["--net=none", "ls"], { network: { ...facts.network, ...network } })).not.toThrow();
+  });
+});
+
+describe("the id maps", () => {
+  test("are the own id and the delegated ranges, by the tools that were found", () => {
+    const map = [
+      { inside: 0, outside: 1001, length: 1 },
+      { inside: 1, outside: 100000, length: 65536 },
+    ];
+    expect(step(plan(["ls"]).steps, "write-id-maps")).toMatchObject({
+      uid: map,
+      gid: map,
+      newuidmap: "/usr/bin/newuidmap",
+      newgidmap: "/usr/bin/newgidmap",
+    });
+  });
+
+  test("init becomes root only where the own id is not root in the maps", () => {
+    expect(operations(plan(["ls"]).steps, "set_ids")).toEqual([]);
+    const own = ["--uid-map=0:1001:1", "--gid-map=0:1001:1", "ls"];
+    expect(operations(plan(own).steps, "set_ids")).toEqual([]);
+    const other = ["--uid-map=0:100000:10", "--gid-map=0:100000:10", "ls"];
+    expect(operations(plan(other).steps, "set_ids")).toEqual([["set_ids", 0, 0]]);
+  });
+
+  const none = {
+    uid: { ...ids, delegated: { ranges: [], from: "" } },
+    gid: { ...ids, delegated: { ranges: [], from: "" } },
+  };
+
+  test.each([
+    ["no sub-ids", { ids: none }, "SUBID_NONE"],
+    ["no newuidmap", { newuidmap: undefined }, "IDMAP_TOOL"],
+    ["no_new_privs", { noNewPrivs: true }, "NO_NEW_PRIVS"],
+  ])("%s: there is no plan", (_, changed, code) => {
+    const act = () => plan(["ls"], { ids: { ...facts.ids, ...changed } });
+    expect(act).toThrow(expect.objectContaining({ code, exitStatus: 125 }));
+  });
+
+  test("a map of the own id alone needs no sub-ids", () => {
+    const act = () => plan(["--uid-map=0:1001:1", "--gid-map=0:1001:1", "ls"], { ids: { ...facts.ids, ids: none } });
+    expect(step(act().steps, "write-id-maps").uid).toEqual([{ inside: 0, outside: 1001, length: 1 }]);
+  });
+});
+
+describe("copy-up", () => {
+  test("keeps the original below a tmpfs in its place, and links to it", () => {
+    const { steps } = plan(["--net=host", "--copy-up=/opt", "ls"], { copyUp: [{ path: "/opt", leavingLinks: [] }] });
+    const rbind = Mount.bind | Mount.recursive;
+    expect(operations(steps, "mount").slice(1)).toEqual([
+      ["mount", "/opt", "/tmp", "", rbind, ""],
+      ["mount", "none", "/opt", "tmpfs", 0, ""],
+      ["mount", "/tmp", "/opt/.ro42", "", Mount.move, ""],
+    ]);
+    expect(operations(steps, "link_entries")).toEqual([["link_entries", "/opt/.ro42", "/opt", ".ro42/"]]);
+    expect(names(steps).indexOf("link_entries")).toBeGreaterThan(names(steps).lastIndexOf("mount"));
+  });
+
+  test("binds a directory whose relative links leave it, before the links are made", () => {
+    const copyUp = [{ path: "/etc", leavingLinks: ["ssl"] }];
+    const { steps } = plan(["--net=host", "--copy-up=/etc", "ls"], { copyUp });
+    expect(operations(steps, "mount").at(-1)).toEqual([
+      ...["mount", "/etc/.ro42/ssl", "/etc/ssl", ""],
+      Mount.bind | Mount.recursive,
+      "",
+    ]);
+    expect(names(steps).lastIndexOf("mount")).toBeLessThan(names(steps).indexOf("link_entries"));
+  });
+});
+
+test("a plain command: its state directory is its own, and nothing is added to it", () => {
+  const { stateDir, steps, profile } = plan(["--net=host", "sh", "-c", "exit 3"]);
+  expect(stateDir).toBe("/run/user/1001/rlkit-42");
+  expect(step(steps, "start-target").argv).toEqual(["sh", "-c", "exit 3"]);
+  expect(profile).toMatchObject({ steps: [], clientEnv: {}, notes: [] });
+});
+
+test("--state-dir is where everything goes", () => {
+  const { stateDir, steps } = plan(["--state-dir=/my/state", "ls"]);
+  expect(stateDir).toBe("/my/state");
+  expect(step(steps, "lock-state-dir").path).toBe("/my/state");
+  expect(step(steps, "start-target").env).toContain("ROOTLESSKIT_STATE_DIR=/my/state");
+});

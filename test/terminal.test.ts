@@ -1,0 +1,90 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { said } from "./helpers/instance.ts";
+import { rlkit, start, tree } from "./helpers/run.ts";
+import { testUser, type User } from "./helpers/user.ts";
+import { until } from "./helpers/wait.ts";
+
+const CONTROL_C = "\x03";
+const CONTROL_Z = "\x1a";
+
+let user: User;
+
+beforeEach(async () => {
+  user = await testUser();
+});
+
+afterEach(() => user[Symbol.asyncDispose]());
+
+/** How often `words` were written. */
+const count = (text: string, words: string) => text.split(words).length - 1;
+
+test.each([[[]], [["--pidns"]]])(
+  "bash has job control with %j: ^Z stops a job, fg goes on with it, ^C ends it",
+  async (options) => {
+    await using run = rlkit(user, ["run", "--net=none", ...options, "--", "bash", "--norc", "-i"], { terminal: true });
+    run.write("echo ready$((6 * 7))\n");
+    await said(run, "ready42");
+    run.write(`sh -c 'trap "echo goes on" CONT; echo job$((6 * 7)); while :; do sleep 0.05; done'\n`);
+    await said(run, "job42");
+    run.write(CONTROL_Z);
+    await said(run, "Stopped");
+    run.write("fg\n");
+    // bash continues a job when it has given it the terminal. The words stand in the typed line, Stopped and fg's own line too.
+    await until(() => /^goes on\r$/m.test(run.stdout), { what: "the job to go on" });
+    run.write(CONTROL_C);
+    await said(run, "ended 130");
+    run.write("exit 5\n");
+    expect(await run.result()).toMatchObject({ code: 5 });
+    expect(run.stdout).not.toMatch(/cannot set terminal process group|no job control/);
+  },
+);
+
+test("^C at the terminal reaches the command exactly once", async () => {
+  const script = "trap 'echo got INT' INT; echo ready; while ! read -r; do :; done; echo counted";
+  await using run = rlkit(user, ["run", "--net=none", "--", "bash", "-c", script], { terminal: true });
+  await said(run, "ready");
+  run.write(CONTROL_C);
+  await said(run, "got INT");
+  run.write("\n");
+  expect(await run.result()).toMatchObject({ code: 0 });
+  expect(count(run.stdout, "got INT")).toBe(1);
+});
+
+test("^Z stops rlkit with its command, so that the shell has its prompt, and fg goes on with both", async () => {
+  await using shell = start(user, ["bash", "--norc", "-i"], { terminal: true });
+  shell.write(`${tree()}/bin/rlkit run --net=none -- sh -c 'echo job$((6 * 7)); exec cat'\n`);
+  await said(shell, "job42");
+  shell.write(CONTROL_Z);
+  await said(shell, "Stopped");
+  shell.write("echo prompt$((6 * 7)); fg\n");
+  await said(shell, "prompt42");
+  shell.write("line of text\n");
+  await until(() => count(shell.stdout, "line of text") >= 2, { what: "cat to answer" });
+  shell.write(CONTROL_C);
+  await said(shell, "^C");
+  shell.write("echo status $?; exit\n");
+  await said(shell, "status 130");
+});
+
+test("the terminal is as it was when the command has ended", async () => {
+  const settings = "stty -a >before";
+  const run = `${tree()}/bin/rlkit run --net=none -- true`;
+  await using shell = start(
+    user,
+    ["bash", "-c", `${settings}; ${run}; stty -a >after; cmp before after && echo same`],
+    {
+      terminal: true,
+    },
+  );
+  await said(shell, "same");
+});
+
+test("decisions are told in short lines, and the way to a daemon as lines to paste", async () => {
+  await using run = rlkit(user, ["run", "--net=slirp4netns", "--", "true"], { terminal: true });
+  await run.result();
+  expect(run.stdout).toMatch(/^\[\d\d:\d\d:\d\d\].*INFO.*: .*network: slirp4netns, asked for.*$/m);
+  await using daemon = rlkit(user, ["run", "--net=none", "--", "dockerd", "--version"], { terminal: true });
+  await daemon.result();
+  expect(daemon.stdout).toContain(`  export XDG_RUNTIME_DIR=${user.runtimeDir}\r\n`);
+  expect(daemon.stdout).toContain(`  export DOCKER_HOST=unix://${user.runtimeDir}/docker.sock\r\n`);
+});
