@@ -54,10 +54,11 @@ describe.each(networks)("dockerd with --net=%s", (net) => {
   });
 
   test("rlkit exec runs the client inside, and it finds the daemon", async () => {
-    await using exec = rlkit(user, ["exec", "--", "/usr/bin/docker", "info", "--format", "{{.ServerVersion}}"], {
+    const script = 'id -u; /usr/bin/docker info --format "{{.ServerVersion}}"';
+    await using exec = rlkit(user, ["exec", "--", "sh", "-c", script], {
       env: { DOCKER_HOST: `unix://${user.runtimeDir}/docker.sock` },
     });
-    expect(await exec.result()).toMatchObject({ code: 0, stdout: expect.stringMatching(/^20\.10\./) });
+    expect(await exec.result()).toMatchObject({ code: 0, stdout: expect.stringMatching(/^0\n20\.10\./) });
   });
 });
 
@@ -148,6 +149,16 @@ describe("without XDG_RUNTIME_DIR", () => {
     expect(await readdir(directory)).not.toContain("dockerd-rootless");
     if (!hasLogin) await mkdir(user.runtimeDir);
   });
+});
+
+test("at a terminal the lines to paste stand alone", async () => {
+  await using user = await testUser();
+  const argv = ["run", "--net=none", "--", "dockerd", "--experimental", "--bridge=none", ...VFS];
+  await using daemon = rlkit(user, argv, { terminal: true });
+  await answers(user, daemon);
+  expect(daemon.stdout.replaceAll("\r", "")).toContain(
+    `To use it in another terminal:\n  export XDG_RUNTIME_DIR=${user.runtimeDir}\n  export DOCKER_HOST=unix://${user.runtimeDir}/docker.sock\n`,
+  );
 });
 
 test("what root's Docker has in /run is not there inside, and stays as it is outside", async () => {

@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { instance } from "./helpers/instance.ts";
 import { leftovers } from "./helpers/left.ts";
-import { type Running, rlkit } from "./helpers/run.ts";
+import { type Running, rlkit, start, tree } from "./helpers/run.ts";
 import { testUser, type User } from "./helpers/user.ts";
+import { until } from "./helpers/wait.ts";
 
 const WAITS = "echo ready; read -r; exit 5";
 
@@ -56,7 +57,7 @@ describe("while the command runs the state directory holds", () => {
     for (const umask of ["077", "000"]) {
       const command = `umask ${umask}; exec "$@"`;
       const inner = ["run", "--net=slirp4netns", "--", "sh", "-c", 'cd "$ROOTLESSKIT_STATE_DIR"; stat -c %a,%n *'];
-      const { stdout } = await outcome(await sh(user, command, inner));
+      const { stdout } = await outcome(sh(user, command, inner));
       const modes = ["600,api.sock", "444,child_pid", "644,hosts", "600,lock", "644,resolv.conf"];
       expect(stdout.trim().split("\n"), umask).toEqual(modes);
     }
@@ -64,8 +65,7 @@ describe("while the command runs the state directory holds", () => {
 });
 
 /** Runs rlkit by a shell's script, as `"$@"`. */
-async function sh(of: User, script: string, args: readonly string[]): Promise<Running> {
-  const { start, tree } = await import("./helpers/run.ts");
+function sh(of: User, script: string, args: readonly string[]): Running {
   return start(of, ["sh", "-c", script, "sh", join(tree(), "bin", "rlkit"), ...args]);
 }
 
@@ -147,11 +147,10 @@ describe("a second start with the same directory", () => {
   });
 
   test("works by exactly one of ten that start at once", async () => {
-    const script = ["run", "--net=none", `--state-dir=${stateDir}`, "--", "sh", "-c", "echo ran; read -r"];
+    const script = ["run", "--net=none", `--state-dir=${stateDir}`, "--", "bash", "-c", "echo ran; read -r"];
     const all = Array.from({ length: 10 }, () => rlkit(user, script, { stdin: "pipe" }));
     try {
       const losers = await Promise.all(all.map(async (run) => (await Promise.race([run.status, ran(run)]))?.code));
-      console.log(losers, all.map((r) => [r.stdout, r.stderr]));
       expect(losers.filter((code) => code === 125).length).toBe(9);
       expect(all.filter(({ stdout }) => stdout === "ran\n").length).toBe(1);
     } finally {
@@ -160,12 +159,23 @@ describe("a second start with the same directory", () => {
   });
 });
 
+test("starts while another run ends either work or are refused, and nothing is left", async () => {
+  const args = ["run", "--net=none", `--state-dir=${stateDir}`, "--", "true"];
+  const several = async () => {
+    for (let round = 0; round < 6; round += 1) {
+      const { code, stderr } = await outcome(rlkit(user, args));
+      if (code !== 0) expect({ code, stderr }).toEqual({ code: 125, stderr: expect.stringContaining("it is in use by") });
+    }
+  };
+  await Promise.all(Array.from({ length: 8 }, several));
+  expect(await leftovers(user)).toEqual([]);
+});
+
 async function ran(run: Running): Promise<undefined> {
-  const { until } = await import("./helpers/wait.ts");
   await until(() => run.stdout === "ran\n").catch(() => {});
 }
 
-describe("is refused, and nothing in it is touched:", () => {
+describe("a directory is refused, and nothing in it is touched:", () => {
   async function refuses(path: string, why: string): Promise<void> {
     await using run = rlkit(user, ["run", "--net=none", `--state-dir=${path}`, "--", "true"]);
     const { code, stderr } = await run.result(3000);
@@ -239,19 +249,22 @@ describe("is refused, and nothing in it is touched:", () => {
     await chmod(path, 0o555);
     await refuses(path, "EACCES");
   });
-
-  test("one whose socket's path would be longer than a socket's path can be", async () => {
-    const path = join(user.home, "x".repeat(100));
-    await refuses(path, "");
-    await expect(stat(path)).rejects.toMatchObject({ code: "ENOENT" });
-  });
 });
 
-test("a symbolic link to a directory of the user's own serves, and stays", async () => {
+test("a path that is too long for a socket's address serves", async () => {
+  const path = join(user.home, "x".repeat(100));
+  const script = 'cd "$ROOTLESSKIT_STATE_DIR" && curl --silent --unix-socket api.sock http://rootlesskit/v1/info';
+  await using run = rlkit(user, ["run", "--net=none", `--state-dir=${path}`, "--", "sh", "-c", script]);
+  expect(await run.result()).toMatchObject({ code: 0, stdout: expect.stringContaining(path) });
+  await expect(stat(path)).rejects.toMatchObject({ code: "ENOENT" });
+});
+
+test("a symbolic link to a directory of the user's own serves, and stays, as does the directory, empty", async () => {
   const path = join(user.home, "link");
   await own(mkdir(join(user.home, "real")), join(user.home, "real"));
   await symlink(join(user.home, "real"), path);
   await using run = rlkit(user, ["run", "--net=none", `--state-dir=${path}`, "--", "true"]);
   expect(await run.result()).toMatchObject({ code: 0, stderr: "" });
   expect((await lstat(path)).isSymbolicLink()).toBe(true);
+  expect(await readdir(path)).toEqual([]);
 });

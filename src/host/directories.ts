@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, statSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { isErrno } from "../errors.ts";
 
@@ -7,10 +7,13 @@ export function makeDirectories(path: string, mode: number): void {
   try {
     mkdirSync(path, { mode });
   } catch (error) {
-    if (isErrno(error, "EEXIST") && statSync(path).isDirectory()) return;
-    const parent = dirname(path);
-    if (!isErrno(error, "ENOENT") || existsSync(parent)) throw error;
-    makeDirectories(parent, mode);
-    mkdirSync(path, { mode });
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+    const isGone = isErrno(error, "EEXIST") && lstatSync(path, { throwIfNoEntry: false }) === undefined;
+    if (!isGone) {
+      const parent = dirname(path);
+      if (!isErrno(error, "ENOENT") || existsSync(parent)) throw error;
+      makeDirectories(parent, mode);
+    }
+    makeDirectories(path, mode);
   }
 }

@@ -1,4 +1,4 @@
-import { closeSync, writeFileSync } from "node:fs";
+import { chmodSync, closeSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { listenApi } from "../api/listener.ts";
 import { log, logs } from "../log.ts";
@@ -45,6 +45,13 @@ interface Launch {
   target?: number;
   /** What steps found out that the target is to be told. */
   extraArgs: string[];
+}
+
+/** Writes a file of the state directory; its mode is what others rely on, whatever the umask. */
+function writeState({ stateDir }: PlannedRun, name: string, content: string, mode: number): void {
+  const path = join(stateDir, name);
+  writeFileSync(path, content, { mode });
+  chmodSync(path, mode);
 }
 
 type Handlers = { [K in Action["do"]]: (launch: Launch, step: StepOf<K>) => Promise<void> | void };
@@ -97,7 +104,7 @@ const handlers: Handlers = {
 
   "await-helper": ({ helper, signals }) => made(helper, "the network helper").ready(signals.check),
 
-  "write-state-file": ({ run }, { name, content }) => writeFileSync(join(run.stateDir, name), content, { mode: 0o644 }),
+  "write-state-file": ({ run }, { name, content }) => writeState(run, name, content, 0o644),
 
   "choose-storage": async (launch, step) => {
     const driver = await chooseStorage(made(launch.control, "init"), step);
@@ -105,7 +112,7 @@ const handlers: Handlers = {
   },
 
   "write-child-pid": ({ run, init }) => {
-    writeFileSync(join(run.stateDir, "child_pid"), String(made(init, "init").pid), { mode: 0o444 });
+    writeState(run, "child_pid", String(made(init, "init").pid), 0o444);
   },
 
   "listen-api": (launch) => {

@@ -1,7 +1,7 @@
 import {
   closeSync,
   constants,
-  existsSync,
+  fstatSync,
   lstatSync,
   openSync,
   readdirSync,
@@ -11,7 +11,7 @@ import {
   unlinkSync,
 } from "node:fs";
 import { join } from "node:path";
-import { isErrno, RlkitError } from "../errors.ts";
+import { isErrno, RlkitError, SyscallError } from "../errors.ts";
 import { makeDirectories } from "../host/directories.ts";
 import { log } from "../log.ts";
 import { flock } from "../native/calls.ts";
@@ -34,22 +34,17 @@ function makeOwn(path: string, uid: number): void {
     if (cause instanceof RlkitError) throw cause;
     refuse(path, `it can't be made (${(cause as NodeJS.ErrnoException).code})`, ELSEWHERE, cause);
   }
-  const found = statSync(path);
-  if (found.uid !== uid) refuse(path, `it belongs to uid ${found.uid}`, ELSEWHERE);
+  const owner = statSync(path, { throwIfNoEntry: false })?.uid ?? uid;
+  if (owner !== uid) refuse(path, `it belongs to uid ${owner}`, ELSEWHERE);
 }
 
 const isLink = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
 
 /** Everything in it is removed at the end, so a home directory given by mistake must not get that far. */
-function refuseForeign(path: string): void {
+function isForeign(path: string): boolean {
   const lockFile = lstatSync(join(path, "lock"), { throwIfNoEntry: false });
-  if (lockFile?.isFile() === true && lockFile.size === 0) return;
-  if (lockFile === undefined && readdirSync(path).length === 0) return;
-  refuse(
-    path,
-    "it is not empty, and not a state directory; nothing in it was touched",
-    "name an empty or a new directory",
-  );
+  if (lockFile === undefined) return readdirSync(path).length > 0;
+  return lockFile.isFile() && lockFile.size > 0;
 }
 
 function lock(fd: number, kind: "shared" | "exclusive", path: string): void {
@@ -82,8 +77,8 @@ export function lockStateDir(path: string): () => void {
   try {
     fds = openAndLock(path);
   } catch (error) {
-    // A run that had it has ended between two steps of this one, and has removed it.
-    if (isErrno(error, "ENOENT") && !existsSync(path)) return lockStateDir(path);
+    // The run that had it ended between two steps of this one, and removed it.
+    if (isErrno(error, "ENOENT")) return lockStateDir(path);
     throw error;
   }
   empty(path, "lock");
@@ -99,13 +94,20 @@ export function lockStateDir(path: string): () => void {
 }
 
 function openAndLock(path: string): number[] {
-  // The directory first: its holder is named even if somebody has removed the file.
   const dirFd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  lock(dirFd, "exclusive", path);
-  refuseForeign(path);
+  if (isForeign(path)) {
+    lock(dirFd, "exclusive", path); // somebody may have removed the file of a run that still has the directory
+    refuse(
+      path,
+      "it is not empty, and not a state directory; nothing in it was touched",
+      "name an empty or a new directory",
+    );
+  }
   const lockFd = openLockFile(path);
   lock(lockFd, "exclusive", path);
+  lock(dirFd, "exclusive", path);
   flock(dirFd, "shared", path);
+  if (statSync(path).ino !== fstatSync(dirFd).ino) throw new SyscallError("flock", "ENOENT", path); // what it was is gone
   return [dirFd, lockFd];
 }
 
