@@ -107,7 +107,15 @@ describe("at the end", () => {
   });
 
   test("one that is named by a relative path is removed too, and inside it is absolute", async () => {
-    const args = ["run", "--net=none", "--state-dir=here", "--", "sh", "-c", 'cd /; test -S "$ROOTLESSKIT_STATE_DIR/api.sock"'];
+    const args = [
+      "run",
+      "--net=none",
+      "--state-dir=here",
+      "--",
+      "sh",
+      "-c",
+      'cd /; test -S "$ROOTLESSKIT_STATE_DIR/api.sock"',
+    ];
     await using run = rlkit(user, args);
     expect(await run.result()).toMatchObject({ code: 0, stderr: "" });
     await expect(stat(join(user.home, "here"))).rejects.toMatchObject({ code: "ENOENT" });
@@ -164,7 +172,8 @@ test("starts while another run ends either work or are refused, and nothing is l
   const several = async () => {
     for (let round = 0; round < 6; round += 1) {
       const { code, stderr } = await outcome(rlkit(user, args));
-      if (code !== 0) expect({ code, stderr }).toEqual({ code: 125, stderr: expect.stringContaining("it is in use by") });
+      if (code !== 0)
+        expect({ code, stderr }).toEqual({ code: 125, stderr: expect.stringContaining("it is in use by") });
     }
   };
   await Promise.all(Array.from({ length: 8 }, several));

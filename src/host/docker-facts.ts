@@ -52,7 +52,7 @@ function majorVersion(program: string, path: string): number | undefined {
   return major === undefined ? undefined : Number(major);
 }
 
-/** Reads the user's session and dockerd's configuration. May make ~/.docker/run, where XDG_RUNTIME_DIR is unset. */
+/** Reads the user's session and dockerd's configuration. */
 export function gatherDockerFacts(options: RunOptions, uid: number, passwdHome: string | undefined): DockerFacts {
   const { env, command } = options;
   const [program, ...args] = command;

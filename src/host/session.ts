@@ -26,7 +26,7 @@ function isPrivate(path: string, uid: number): boolean {
 
 /**
  * XDG_RUNTIME_DIR, or what stands in for it: the user's /run/user/UID if it is there and private, else ~/.docker/run, as
- * Docker's own set-up tool has it. Never a name in /tmp, which others could have made beforehand.
+ * Docker's own set-up tool has it. Never a name in /tmp, which others could have made beforehand. Only looks: the last may still have to be made.
  */
 export function findRuntimeDir(env: Readonly<Record<string, string>>, uid: number, home: string): RuntimeDir {
   const given = env.XDG_RUNTIME_DIR;
@@ -44,24 +44,25 @@ export function findRuntimeDir(env: Readonly<Record<string, string>>, uid: numbe
   return { path: privateDir(home, uid), origin: "private" };
 }
 
+const OWN = "set XDG_RUNTIME_DIR to a directory of your own with mode 0700";
+
+/** Where the private directory is, or will be once it is made; one that is there must be private. */
 function privateDir(home: string, uid: number): string {
   const path = join(home, ".docker", "run");
+  if (stat(path) === undefined || isPrivate(path, uid)) return path;
+  throw new RlkitError("RUNTIME_DIR", `${path}, in place of XDG_RUNTIME_DIR, is open to others or not yours`, {
+    hint: `chmod 0700 ${path}, or ${OWN}`,
+  });
+}
+
+/** Makes the private directory, if it is not there. */
+export function makePrivateDir(path: string): void {
   try {
     makeDirectories(path, 0o700);
   } catch (cause) {
-    throw new RlkitError(
-      "RUNTIME_DIR",
-      `cannot make ${path} in place of XDG_RUNTIME_DIR: ${(cause as Error).message}`,
-      {
-        hint: "set XDG_RUNTIME_DIR to a directory of your own with mode 0700",
-        cause,
-      },
-    );
+    const text = `cannot make ${path} in place of XDG_RUNTIME_DIR: ${(cause as Error).message}`;
+    throw new RlkitError("RUNTIME_DIR", text, { hint: OWN, cause });
   }
-  if (isPrivate(path, uid)) return path;
-  throw new RlkitError("RUNTIME_DIR", `${path}, in place of XDG_RUNTIME_DIR, is open to others or not yours`, {
-    hint: `chmod 0700 ${path}, or set XDG_RUNTIME_DIR to a directory of your own with mode 0700`,
-  });
 }
 
 /** The home directory: HOME, or the passwd entry's. */

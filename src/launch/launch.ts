@@ -1,6 +1,7 @@
 import { chmodSync, closeSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { listenApi } from "../api/listener.ts";
+import { makePrivateDir } from "../host/session.ts";
 import { log, logs } from "../log.ts";
 import { socketpair } from "../native/calls.ts";
 import { rlkitNs } from "../native/paths.ts";
@@ -63,6 +64,8 @@ function made<T>(part: T | undefined, what: string): T {
 }
 
 const handlers: Handlers = {
+  "make-private-dir": (_, { path }) => makePrivateDir(path),
+
   "lock-state-dir": ({ scope }, { path }) => scope.defer(lockStateDir(path)),
 
   "start-init": (launch, { env }) => {

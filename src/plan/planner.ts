@@ -31,6 +31,7 @@ export function planRun(options: RunOptions, facts: HostFacts): PlannedRun {
   const maps = idMaps(options, facts.ids);
   const copied = facts.copyUp.map(({ path }) => path);
   const steps: Step[] = [
+    ...profile.prepare,
     { do: "lock-state-dir", path: stateDir, why: "one run at a time has it, and it goes when the run ends" },
     {
       do: "start-init",

@@ -60,6 +60,8 @@ export function printOperation(op: Operation): string {
 /** What a step does, in one line for people. */
 export function printAction(action: Action): string {
   switch (action.do) {
+    case "make-private-dir":
+      return `make ${action.path}, if it is not there`;
     case "lock-state-dir":
       return `lock the state directory ${action.path}`;
     case "start-init":

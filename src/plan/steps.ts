@@ -5,6 +5,7 @@ import type { Operation } from "./operations.ts";
 
 /** What rlkit does, as data. `inside` steps are carried out by `rlkit-ns init`, all others by the supervisor. */
 export type Action =
+  | { do: "make-private-dir"; path: string }
   | { do: "lock-state-dir"; path: string }
   | { do: "start-init"; env: readonly string[] }
   | { do: "inside"; op: Operation; onFailure: OnFailure; ifFailed?: boolean }

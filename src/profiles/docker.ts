@@ -38,6 +38,7 @@ export function dockerProfile(options: RunOptions, facts: HostFacts, network: Ne
       XDG_RUNTIME_DIR: docker.runtimeDir.path,
       PATH: searchPath(options.env.PATH),
     },
+    prepare: privateRuntimeDir(docker),
     steps: [...cleanRun(), ...forwarding(network), ...storage(docker)],
     clientEnv: dockerClientEnv(docker),
     notes: notes(docker, facts),
@@ -48,6 +49,13 @@ export function dockerProfile(options: RunOptions, facts: HostFacts, network: Ne
 function searchPath(path = "/usr/local/bin:/usr/bin:/bin"): string {
   const given = path.split(":");
   return [targetPath(), ...given, ...["/usr/sbin", "/sbin"].filter((dir) => !given.includes(dir))].join(":");
+}
+
+function privateRuntimeDir({ runtimeDir: { path, origin } }: DockerFacts): Step[] {
+  if (origin !== "private") return [];
+  return [
+    { do: "make-private-dir", path, why: "in place of XDG_RUNTIME_DIR: there is no /run/user directory of yours" },
+  ];
 }
 
 /** The copied-up /run holds links to what a rootful Docker left there, which this user can't write to. */

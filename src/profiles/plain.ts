@@ -5,5 +5,13 @@ import type { Profile } from "./profile.ts";
 
 /** Any command: nothing is added to it, and its state directory is one of its own. */
 export function plainProfile({ command, env }: RunOptions, { temporaryDir, runId }: HostFacts): Profile {
-  return { stateDir: join(temporaryDir, `rlkit-${runId}`), command, env, steps: [], clientEnv: {}, notes: [] };
+  return {
+    stateDir: join(temporaryDir, `rlkit-${runId}`),
+    command,
+    env,
+    prepare: [],
+    steps: [],
+    clientEnv: {},
+    notes: [],
+  };
 }

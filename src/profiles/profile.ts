@@ -7,6 +7,8 @@ export interface Profile {
   stateDir: string;
   command: readonly string[];
   env: Environment;
+  /** Steps before everything else. */
+  prepare: readonly Step[];
   /** Steps before the target starts, with all mounts made and the network up. */
   steps: readonly Step[];
   /** What clients outside need to find the target, by variable. */

@@ -23,7 +23,8 @@ export function vectors(): Vector[] {
 /** A request as its text says it: `run id=1 unlink("/a")? mkdir("/b",448)`, `spawn id=8 flags=2 …`, `signal id=9 …`. */
 export function encodeText(text: string): Buffer {
   const [kind = ""] = text.split(" ", 1);
-  const field = (name: string): string => new RegExp(` ${name}=("(?:[^"\\\\]|\\\\.)*"|\\[.*?\\]|\\S+)`).exec(text)?.[1] ?? "";
+  const field = (name: string): string =>
+    new RegExp(` ${name}=("(?:[^"\\\\]|\\\\.)*"|\\[.*?\\]|\\S+)`).exec(text)?.[1] ?? "";
   const id = Number(field("id"));
   if (kind === "run") return encodeRun(id, instructions(text));
   if (kind === "signal") return encodeSignal(id, Number(field("pid")), Number(field("signo")));
@@ -42,8 +43,8 @@ export function encodeText(text: string): Buffer {
 
 /** `name(field,…)` with `?` for "may fail" and `!` for "only if the one before failed". */
 function instructions(text: string): Instruction[] {
-  const calls = text.matchAll(/ ([a-z_0-9]+)\(((?:"(?:[^"\\]|\\.)*"|[^")])*)\)(!?)(\??)/g);
-  return Array.from(calls, ([, name = "", fields = "", ifFailed, mayFail]) => ({
+  const calls = text.matchAll(/ ([a-z_0-9]+)\(((?:"(?:[^"\\]|\\.)*"|[^")])*)\)(\??)(!?)/g);
+  return Array.from(calls, ([, name = "", fields = "", mayFail, ifFailed]) => ({
     op: [name, ...JSON.parse(`[${fields}]`)] as unknown as Operation,
     mayFail: mayFail !== "",
     ifFailed: ifFailed !== "",
