@@ -1,15 +1,29 @@
-import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { stat } from "node:fs/promises";
-import { Agent, type IncomingMessage, request } from "node:http";
+import { Agent, type IncomingHttpHeaders, request } from "node:http";
+import { connect } from "node:net";
 import { join } from "node:path";
-import { setTimeout } from "node:timers/promises";
-import { promisify } from "node:util";
+import { setTimeout as pause } from "node:timers/promises";
+import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { childPid, type Instance, instance } from "./helpers/instance.ts";
+import { type Instance, instance } from "./helpers/instance.ts";
+import { start } from "./helpers/run.ts";
 import { testUser, type User } from "./helpers/user.ts";
 
-/** Milliseconds after which Node's own server, left alone, ends a connection on which nothing happens. */
-const NODE_IDLE_LIMIT = 5000;
+interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+async function ask(socketPath: string, method: string, path: string, more: { agent?: Agent; body?: string } = {}) {
+  const { agent, body } = more;
+  const asked = request({ socketPath, method, path, host: "rootlesskit", ...(agent && { agent }) });
+  asked.end(body);
+  const [response] = await once(asked, "response");
+  const answer: Answer = { status: response.statusCode, headers: response.headers, body: await text(response) };
+  return answer;
+}
 
 let user: User;
 
@@ -19,101 +33,139 @@ beforeAll(async () => {
 
 afterAll(() => user?.[Symbol.asyncDispose]());
 
-interface Answer {
-  status: number | undefined;
-  type: string | undefined;
-  body: string;
-}
+const waits = "echo ready; read -r";
 
-/** A request as RootlessKit's Go client makes it. */
-async function ask({ stateDir }: Instance, method: string, path: string, agent?: Agent): Promise<Answer> {
-  const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    const options = { socketPath: join(stateDir, "api.sock"), method, path, headers: { host: "rootlesskit" } };
-    request({ ...options, ...(agent && { agent }) }, resolve)
-      .on("error", reject)
-      .end();
-  });
-  let body = "";
-  for await (const chunk of response.setEncoding("utf8")) body += chunk;
-  return { status: response.statusCode, type: response.headers["content-type"], body };
-}
+describe("GET /v1/info", () => {
+  const addresses = { dns: ["10.0.2.3"], childIP: "10.0.2.100" };
 
-const WAITS = "echo ready; read -r";
-
-test.each([
-  ["host", undefined],
-  ["none", { driver: "none" }],
-  ["slirp4netns", { driver: "slirp4netns", dns: ["10.0.2.3"], childIP: "10.0.2.100" }],
-  ["pasta", { driver: "pasta", dns: ["10.0.2.3"], childIP: "10.0.2.100" }],
-])("GET /v1/info with --net=%s says what RootlessKit's clients decode", async (net, networkDriver) => {
-  await using started = await instance(user, [`--net=${net}`], WAITS);
-  const { status, type, body } = await ask(started, "GET", "/v1/info");
-  expect({ status, type }).toEqual({ status: 200, type: "application/json" });
-  expect(JSON.parse(body)).toEqual({
-    apiVersion: "1.1.2",
-    version: expect.stringMatching(/^\d+\.\d+\.\d+$/),
-    stateDir: started.stateDir,
-    childPID: await childPid(started.stateDir),
-    ...(networkDriver && { networkDriver }),
+  test.each([
+    [["--net=host"], undefined],
+    [["--net=none"], { driver: "none" }],
+    [["--net=slirp4netns"], { driver: "slirp4netns", ...addresses }],
+    [["--net=pasta"], { driver: "pasta", ...addresses }],
+    [["--net=slirp4netns", "--cidr=10.9.0.0/16"], { driver: "slirp4netns", dns: ["10.9.0.3"], childIP: "10.9.0.100" }],
+    [["--net=none", "--pidns"], { driver: "none" }],
+  ])("with %j tells %j for the network", async (options, networkDriver) => {
+    await using started = await instance(user, options, waits);
+    const { status, headers, body } = await ask(join(started.stateDir, "api.sock"), "GET", "/v1/info");
+    expect({ status, type: headers["content-type"] }).toEqual({ status: 200, type: "application/json" });
+    expect(body).not.toMatch(/\n$/);
+    expect(JSON.parse(body)).toEqual({
+      apiVersion: "1.1.2",
+      version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+      stateDir: started.stateDir,
+      childPID: started.childPid,
+      ...(networkDriver && { networkDriver }),
+    });
   });
 });
 
-describe("the API of a running instance", () => {
+describe("the API", () => {
   let started: Instance;
+  let socket: string;
 
   beforeAll(async () => {
-    started = await instance(user, ["--net=none"], WAITS);
+    started = await instance(user, ["--net=slirp4netns"], waits);
+    socket = join(started.stateDir, "api.sock");
   });
 
   afterAll(() => started?.[Symbol.asyncDispose]());
 
-  test.each(["/", "/v1", "/v1/infos", "/v1/ports/"])("answers 404 for %s, as Go's router does", async (path) => {
-    expect(await ask(started, "GET", path)).toMatchObject({ status: 404, body: "404 page not found\n" });
+  test("is the owner's alone", async () => {
+    const { mode, uid } = await stat(socket);
+    expect([mode & 0o777, uid]).toEqual([0o600, user.uid]);
+    await using other = await testUser();
+    await using curl = start(other, ["curl", "--silent", "--unix-socket", socket, "http://rootlesskit/v1/info"]);
+    expect((await curl.result()).code).toBe(7);
   });
+
+  test.each(["/", "/v1", "/v1/", "/v1/nothing", "/v2/info", "/v1/info/", "/v1/ports/", "/v1/ports/1/2"])(
+    "says 404 for %s",
+    async (path) => {
+      const { status, headers, body } = await ask(socket, "GET", path);
+      expect({ status, body }).toEqual({ status: 404, body: "404 page not found\n" });
+      expect(headers["content-type"]).toBe("text/plain; charset=utf-8");
+    },
+  );
 
   test.each([
     ["POST", "/v1/info"],
     ["HEAD", "/v1/info"],
+    ["DELETE", "/v1/info"],
     ["PUT", "/v1/ports"],
+    ["DELETE", "/v1/ports"],
     ["GET", "/v1/ports/1"],
-  ])("answers 405 with nothing in it for %s %s", async (method, path) => {
-    expect(await ask(started, method, path)).toMatchObject({ status: 405, body: "" });
+    ["POST", "/v1/ports/1"],
+  ])("says 405 to %s %s", async (method, path) => {
+    expect(await ask(socket, method, path)).toMatchObject({ status: 405, body: "" });
   });
 
   test.each([
-    ["GET", "/v1/ports"],
-    ["POST", "/v1/ports"],
-    ["DELETE", "/v1/ports/1"],
-  ])("says that there is no port driver to %s %s", async (method, path) => {
-    const { status, body } = await ask(started, method, path);
-    expect(status).toBe(400);
-    expect(JSON.parse(body)).toEqual({ message: "no PortDriver is available" });
+    ["GET", "/v1/ports", undefined],
+    ["POST", "/v1/ports", JSON.stringify({ proto: "tcp", parentPort: 8080, childPort: 80 })],
+    ["POST", "/v1/ports", "no json"],
+    ["DELETE", "/v1/ports/1", undefined],
+  ])("says to %s %s that there is no port driver", async (method, path, body) => {
+    const answer = await ask(socket, method, path, body === undefined ? {} : { body });
+    expect(answer).toMatchObject({ status: 400, body: '{"message":"no PortDriver is available"}\n' });
   });
 
-  test("keeps a connection on which nothing happens, since Go's client does not repeat a POST", async () => {
+  test("answers a hundred clients at once", async () => {
+    const answers = await Promise.all(Array.from({ length: 100 }, () => ask(socket, "GET", "/v1/info")));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+  });
+
+  test("goes on after a client that talks nonsense, and one that says nothing", async () => {
+    const silent = connect(socket);
+    const nonsense = connect(socket);
+    nonsense.on("error", () => {}); // it is hung up on, one way or the other
+    nonsense.end("nonsense\r\n\r\n");
+    nonsense.resume();
+    await once(nonsense, "close");
+    expect(await ask(socket, "GET", "/v1/info")).toMatchObject({ status: 200 });
+    silent.destroy();
+  });
+
+  test("keeps a connection that has been idle for 6 seconds", async () => {
+    // The one pause of the suite: Node closes idle connections after 5 s unless told otherwise, and dockerd keeps one for ever
+    // and does not retry. There is no fact to wait for when nothing is to happen, and no clock of another process to set.
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-    const sockets = new Set<unknown>();
-    agent.on("free", (socket) => sockets.add(socket));
-    await ask(started, "GET", "/v1/info", agent);
-    // The one thing to wait for is that nothing happens: longer than Node's server would have kept it.
-    await setTimeout(NODE_IDLE_LIMIT + 1000);
-    expect(await ask(started, "GET", "/v1/info", agent)).toMatchObject({ status: 200 });
-    expect(sockets.size).toBe(1);
+    const ports: unknown[] = [];
+    agent.on("free", (used) => ports.push(used));
+    await ask(socket, "GET", "/v1/info", { agent });
+    const [connection] = Object.values(agent.freeSockets).flatMap((sockets) => sockets ?? []);
+    await pause(6000);
+    expect(connection?.destroyed).toBe(false);
+    expect(await ask(socket, "GET", "/v1/info", { agent })).toMatchObject({ status: 200 });
+    expect(new Set(ports).size).toBe(1);
     agent.destroy();
-  });
-
-  test("is open to its owner alone", async () => {
-    const { uid, mode } = await stat(join(started.stateDir, "api.sock"));
-    expect({ uid, mode: mode & 0o777 }).toEqual({ uid: user.uid, mode: 0o600 });
-    expect((await stat(started.stateDir)).mode & 0o777).toBe(0o700);
-  });
+  }, 15_000);
 
   test("is understood by RootlessKit's own rootlessctl", async () => {
-    const options = { uid: user.uid, gid: user.gid };
-    const socket = join(started.stateDir, "api.sock");
-    const { stdout } = await promisify(execFile)("rootlessctl", ["--socket", socket, "info"], options);
+    await using control = start(user, ["rootlessctl", "--socket", socket, "info"]);
+    const { code, stdout, stderr } = await control.result();
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toContain("- REST API version: 1.1.2\n");
-    expect(stdout).toContain(`- State Directory: ${started.stateDir}\n`);
-    expect(stdout).toContain("- Network Driver: none\n");
+    expect(stdout).toContain(`- State Directory: ${started.stateDir}\n- Child PID: ${started.childPid}\n`);
+    expect(stdout).toContain("- Network Driver: slirp4netns\n  - DNS: [10.0.2.3]\n  - IP: 10.0.2.100\n");
+    await using list = start(user, ["rootlessctl", "--socket", socket, "list-ports"]);
+    expect(await list.result()).toMatchObject({ code: 1, stderr: expect.stringContaining("no PortDriver is available") });
   });
+});
+
+test("a client that comes while the command is being started is answered: it waits until the API is there", async () => {
+  const script = "curl --silent --max-time 5 --unix-socket $ROOTLESSKIT_STATE_DIR/api.sock http://rootlesskit/v1/info; echo; echo ready; read -r";
+  await using started = await instance(user, ["--net=none"], script);
+  const [info = ""] = started.run.stdout.split("\n");
+  expect(JSON.parse(info)).toMatchObject({ childPID: started.childPid, stateDir: started.stateDir });
+});
+
+test("an open connection does not keep rlkit from ending", async () => {
+  await using started = await instance(user, ["--net=none"], waits);
+  const connection = connect(join(started.stateDir, "api.sock"));
+  await once(connection, "connect");
+  connection.resume();
+  started.run.write("\n");
+  expect(await started.run.result(2000)).toMatchObject({ code: 0 });
+  if (!connection.closed) await once(connection, "close");
 });

@@ -33,9 +33,9 @@ async function run(parsed: Parsed): Promise<number> {
 async function carryOut(plan: PlannedRun, options: RunOptions, facts: HostFacts, signals: Signals): Promise<number> {
   const scope = new Scope();
   try {
-    announce(plan, facts);
     const instance = await launch(plan, environmentList(options.env), scope, signals);
     signals.forwardTo((signo) => void instance.control.signal(instance.target, signo));
+    announce(plan, facts); // only now: whoever can't start is told why, and nothing else
     return await supervise(instance, info(plan.stateDir, instance.init.pid, plan.network, options.network), scope);
   } finally {
     await scope.close();

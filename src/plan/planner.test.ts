@@ -1,8 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { dockerPlan, etcAndRun, facts, ids, names, operations, plan, step } from "../../test/helpers/plans.ts";
+import { dockerPlan, facts, ids, names, operations, plan, step } from "../../test/helpers/plans.ts";
 import { Clone, Mount } from "./operations.ts";
 import { printAction } from "./print.ts";
-import type { Step } from "./steps.ts";
 
 describe("the order", () => {
   test.each(["slirp4netns", "pasta", "none", "host"])("begins with the lock and the id maps, --net=%s", (net) => {
@@ -51,6 +50,12 @@ describe("the order", () => {
 describe("namespaces", () => {
   const flags = (...argv: string[]) => operations(plan([...argv, "ls"]).steps, "unshare").map(([, value]) => value);
 
+  test("are named in the reason", () => {
+    const why = (...argv: string[]) => plan([...argv, "ls"]).steps[2]?.why;
+    expect(why()).toBe("new namespaces: user, mount, network");
+    expect(why("--net=host", "--utsns", "--ipcns", "--cgroupns")).toBe("new namespaces: user, mount, UTS, IPC, cgroup");
+  });
+
   test.each([
     [[], Clone.user | Clone.mount | Clone.net],
     [["--net=none"], Clone.user | Clone.mount | Clone.net],
@@ -81,89 +86,6 @@ describe("namespaces", () => {
       expect(mounts.some(([, , , type]) => type === "cgroup2")).toBe(cgroup2);
     },
   );
-});
-
-describe("the network", () => {
-  test("of the host has no step at all", () => {
-    const order = names(plan(["--net=host", "ls"]).steps);
-    expect(order).toEqual([
-      ...["lock-state-dir", "start-init", "unshare", "write-id-maps"],
-      "mount", // the propagation
-      ...["write-child-pid", "listen-api", "start-target"],
-    ]);
-  });
-
-  test("none is lo alone, with the host's own resolv.conf", () => {
-    const order = names(plan(["--net=none", "ls"]).steps);
-    expect(order.filter((name) => !["mount", "unshare"].includes(name)).slice(3, -3)).toEqual(["link_up"]);
-    expect(operations(plan(["--net=none", "ls"]).steps, "link_up")).toEqual([["link_up", "lo"]]);
-  });
-
-  test("of slirp4netns: tap device, addresses and DNS of the network that was asked for", () => {
-    const { steps } = plan(["--net=slirp4netns", "--cidr=10.9.0.0/24", "--ifname=net7", "--mtu=1400", "ls"]);
-    expect(operations(steps, "tap")).toEqual([["tap", "net7"]]);
-    expect(operations(steps, "addr_add")).toEqual([["addr_add", "net7", "10.9.0.100", 24]]);
-    expect(operations(steps, "route_default")).toEqual([["route_default", "net7", "10.9.0.2"]]);
-    expect(operations(steps, "link_mtu")).toEqual([["link_mtu", "net7", 1400]]);
-    const { path, args } = step(steps, "start-helper");
-    expect(path).toBe("/usr/bin/slirp4netns");
-    expect(args.join(" ")).toBe(
-      "--mtu 1400 --ready-fd 3 --cidr 10.9.0.0/24 --enable-sandbox --enable-seccomp {child} net7",
-    );
-    expect(step(steps, "write-state-file")).toMatchObject({ name: "resolv.conf", content: "nameserver 10.9.0.3\n" });
-  });
-
-  test("of pasta: it is told all of it, since it configures its interface itself", () => {
-    const { steps } = plan(["--net=pasta", "--cidr=10.9.0.0/24", "--ifname=net7", "--disable-host-loopback", "ls"]);
-    const { args } = step(steps, "start-helper");
-    const text = args.join(" ");
-    for (const words of ["--ns-ifname net7", "--mtu 65520", "--address 10.9.0.100", "--gateway 10.9.0.2"]) {
-      expect(text).toContain(words);
-    }
-    for (const words of ["--dns-forward 10.9.0.3", "--no-map-gw", "--ipv4-only"]) expect(text).toContain(words);
-    // Nothing of the host's loopback inside, nothing of the namespace outside.
-    for (const words of ["--tcp-ports none", "--udp-ports none", "--tcp-ns none", "--udp-ns none"]) {
-      expect(text).toContain(words);
-    }
-    expect(operations(steps, "addr_add")).toEqual([]);
-  });
-
-  test("--ipv6 adds its DNS server", () => {
-    const { steps } = plan(["--net=slirp4netns", "--ipv6", "ls"]);
-    expect(step(steps, "write-state-file").content).toBe("nameserver 10.0.2.3\nnameserver fd00::3\n");
-    expect(step(steps, "start-helper").args).toContain("--enable-ipv6");
-  });
-
-  test("hosts is the host's own, and its name", () => {
-    const files = plan(["ls"]).steps.filter(({ do: kind }) => kind === "write-state-file");
-    expect(files).toContainEqual(
-      expect.objectContaining({
-        name: "hosts",
-        content: "127.0.0.1 localhost\n\n127.0.0.1 thishost\n::1 thishost\n",
-      }),
-    );
-  });
-
-  test("what is bound onto /etc stops the run where /etc is copied up, and only warns elsewhere", () => {
-    const bound = (steps: readonly Step[]) =>
-      steps.filter((each) => each.do === "inside" && each.op[0] === "mount" && each.op[2] === "/etc/resolv.conf");
-    const plain = plan(["ls"]).steps;
-    const copied = plan(["--copy-up=/etc", "ls"], { copyUp: etcAndRun.slice(0, 1) }).steps;
-    expect(bound(plain)).toMatchObject([{ onFailure: "warn" }]);
-    expect(bound(copied)).toMatchObject([{ onFailure: "stop" }]);
-    expect(operations(copied, "unlink")).toContainEqual(["unlink", "/etc/resolv.conf"]);
-    expect(operations(plain, "unlink")).toEqual([]);
-  });
-
-  test.each([
-    ["no helper", { slirp4netns: undefined, pasta: undefined }, "NETWORK"],
-    ["no /dev/net/tun", { tunProblem: "there is no /dev/net/tun on this machine" }, "TUN"],
-  ])("%s: there is no plan", (_, network, code) => {
-    expect(() => plan(["ls"], { network: { ...facts.network, ...network } })).toThrow(
-      expect.objectContaining({ code }),
-    );
-    expect(() => plan(["--net=none", "ls"], { network: { ...facts.network, ...network } })).not.toThrow();
-  });
 });
 
 describe("the id maps", () => {

@@ -16,9 +16,10 @@ describe("dockerd's plan", () => {
     ]);
     const unlinked = operations(steps, "unlink").map(([, path]) => path);
     expect(unlinked).toEqual(expect.arrayContaining(["/run/docker", "/run/containerd", "/run/xtables.lock"]));
-    expect(operations(steps, "write_file")).toEqual([
-      ["write_file", "/proc/sys/net/ipv4/ip_forward", 1, 0, "1"],
-      ["write_file", "/proc/sys/net/ipv6/conf/all/forwarding", 1, 0, "1"],
+    const writes = steps.filter((each) => each.do === "inside" && each.op[0] === "write_file");
+    expect(writes).toMatchObject([
+      { op: ["write_file", "/proc/sys/net/ipv4/ip_forward", 1, 0, "1"], onFailure: "stop" },
+      { op: ["write_file", "/proc/sys/net/ipv6/conf/all/forwarding", 1, 0, "1"], onFailure: "ignore" },
     ]);
   });
 
@@ -95,6 +96,16 @@ describe("dockerd's plan", () => {
   ] as const)("says that XDG_RUNTIME_DIR was %s", (origin, why) => {
     const { notes } = dockerPlan(["dockerd"], { runtimeDir: { path: "/some/dir", origin } }).profile;
     expect(notes).toEqual([{ level: "info", text: `XDG_RUNTIME_DIR was not set; using /some/dir: ${why}` }]);
+  });
+
+  test.each([
+    ["environment", []],
+    ["found", []],
+    ["private", ["make-private-dir"]],
+  ] as const)("makes the runtime directory before anything else only where it is its own: %s", (origin, made) => {
+    const { steps } = dockerPlan(["dockerd"], { runtimeDir: { path: "/home/alice/.docker/run", origin } });
+    const order = names(steps);
+    expect(order.slice(0, order.indexOf("lock-state-dir"))).toEqual(made);
   });
 
   test("says once that mounts of the host don't come through where / is not shared", () => {

@@ -13,8 +13,10 @@ interface WebServer extends AsyncDisposable {
   readonly url: string;
 }
 
-const HOST = "203.0.113.1";
-const SERVER = "203.0.113.2";
+// Of the range for benchmarks (RFC 2544), in which no real machine is; by process, so that two test runs do not meet.
+const NETWORK = `198.18.${process.pid % 256}`;
+const HOST = `${NETWORK}.1`;
+const SERVER = `${NETWORK}.2`;
 
 export async function webServer(page: string): Promise<WebServer> {
   const netns = `rlt-web-${process.pid}`;
