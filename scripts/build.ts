@@ -1,6 +1,6 @@
-// Leaves the runnable tree in dist/: bin/rlkit, lib/ (the bundle, its code cache, ffi-rs's binding, librlkit.so), libexec/rlkit-ns.
+// Leaves the runnable tree in dist/: bin/rlkit (which starts Node), lib/ (the bundle, its code cache, ffi-rs's binding, librlkit.so), libexec/rlkit-ns.
 import { execFileSync } from "node:child_process";
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { build, type Plugin } from "esbuild";
@@ -73,7 +73,7 @@ function writeCodeCache(): void {
 }
 
 rmSync(join(dist, "lib", "rlkit.cjs.cache"), { force: true });
-for (const directory of ["bin", "lib", "libexec"]) mkdirSync(join(dist, directory), { recursive: true });
+mkdirSync(join(dist, "lib"), { recursive: true });
 await Promise.all([
   bundle(join(top, "src", "main.ts"), "rlkit.cjs"),
   bundle(join(top, "src", "boot.ts"), "boot.cjs"),
@@ -82,6 +82,4 @@ await Promise.all([
 execFileSync("make", ["-s", "-C", join(top, "native"), `OUT=${dist}`, "all"], { stdio: "inherit" });
 rmSync(join(dist, "lib", "ffi-rs.node"), { force: true });
 copyFileSync(ffiBinding(), join(dist, "lib", "ffi-rs.node"));
-copyFileSync(join(top, "scripts", "launcher.sh"), join(dist, "bin", "rlkit"));
-chmodSync(join(dist, "bin", "rlkit"), 0o755);
 writeCodeCache();

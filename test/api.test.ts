@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import { stat } from "node:fs/promises";
 import { Agent, type IncomingHttpHeaders, request } from "node:http";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import { text } from "node:stream/consumers";
+import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Instance, instance } from "./helpers/instance.ts";
 import { start } from "./helpers/run.ts";
@@ -118,10 +118,9 @@ describe("the API", () => {
   test("goes on after a client that talks nonsense, and one that says nothing", async () => {
     const silent = connect(socket);
     const nonsense = connect(socket);
-    nonsense.on("error", () => {}); // it is hung up on, one way or the other
+    const over = hungUp(nonsense);
     nonsense.end("nonsense\r\n\r\n");
-    nonsense.resume();
-    await once(nonsense, "close");
+    await over;
     expect(await ask(socket, "GET", "/v1/info")).toMatchObject({ status: 200 });
     silent.destroy();
   });
@@ -149,12 +148,16 @@ describe("the API", () => {
     expect(stdout).toContain(`- State Directory: ${started.stateDir}\n- Child PID: ${started.childPid}\n`);
     expect(stdout).toContain("- Network Driver: slirp4netns\n  - DNS: [10.0.2.3]\n  - IP: 10.0.2.100\n");
     await using list = start(user, ["rootlessctl", "--socket", socket, "list-ports"]);
-    expect(await list.result()).toMatchObject({ code: 1, stderr: expect.stringContaining("no PortDriver is available") });
+    expect(await list.result()).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("no PortDriver is available"),
+    });
   });
 });
 
 test("a client that comes while the command is being started is answered: it waits until the API is there", async () => {
-  const script = "curl --silent --max-time 5 --unix-socket $ROOTLESSKIT_STATE_DIR/api.sock http://rootlesskit/v1/info; echo; echo ready; read -r";
+  const script =
+    "curl --silent --max-time 5 --unix-socket $ROOTLESSKIT_STATE_DIR/api.sock http://rootlesskit/v1/info; echo; echo ready; read -r";
   await using started = await instance(user, ["--net=none"], script);
   const [info = ""] = started.run.stdout.split("\n");
   expect(JSON.parse(info)).toMatchObject({ childPID: started.childPid, stateDir: started.stateDir });
@@ -164,8 +167,15 @@ test("an open connection does not keep rlkit from ending", async () => {
   await using started = await instance(user, ["--net=none"], waits);
   const connection = connect(join(started.stateDir, "api.sock"));
   await once(connection, "connect");
-  connection.resume();
+  const over = hungUp(connection);
   started.run.write("\n");
   expect(await started.run.result(2000)).toMatchObject({ code: 0 });
-  if (!connection.closed) await once(connection, "close");
+  await over;
 });
+
+/** Resolves when the other side has ended a connection, in one way or the other. */
+function hungUp(socket: Socket): Promise<unknown> {
+  socket.on("error", () => {}); // ECONNRESET is one of the ways
+  socket.resume();
+  return new Promise((resolve) => socket.once("close", resolve));
+}
