@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
@@ -62,7 +63,7 @@ int guard_main(int argc, char **argv, char **env)
 	struct command command = {argv + 1, env};
 	struct child_start start = {.run = run, .argument = &command, .death_signal = SIGKILL};
 	sigset_t ended;
-	int pipe_fd, signals, pid;
+	int pipe_fd, signals, pid, status;
 
 	if (argc < 2)
 		return 125;
@@ -72,10 +73,12 @@ int guard_main(int argc, char **argv, char **env)
 	sigprocmask(SIG_BLOCK, &ended, NULL);
 	signals = signalfd(-1, &ended, SFD_CLOEXEC);
 	/* Kept from the command: a copy of the pipe's end in it would do no harm, but it is not the command's business. */
-	if (signals < 0 || fcntl(pipe_fd, F_SETFD, FD_CLOEXEC) < 0)
+	if (signals < 0 || fcntl(pipe_fd, F_SETFD, FD_CLOEXEC) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
 		return 125;
 	pid = child_start(&start);
 	if (pid < 0)
 		return pid == -ENOENT ? 127 : 126;
-	return guard(pipe_fd, signals, pid);
+	status = guard(pipe_fd, signals, pid);
+	processes_end(&(struct processes){0}); /* slirp4netns forks while it starts: what is left of that has come to us */
+	return status;
 }
