@@ -185,7 +185,6 @@ describe("the command inherits", () => {
 
   test("the environment, with odd values, and what RootlessKit adds to it", async () => {
     const env = {
-      PWD: user.home, // any shell sets it, the one that starts rlkit's Node as well
       PLAIN: "1",
       EMPTY: "",
       UNICODE: "é日本語🦭",

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { loginEnvironment } from "./helpers/environment.ts";
 import { instance } from "./helpers/instance.ts";
 import { leftovers } from "./helpers/left.ts";
-import { descendants } from "./helpers/processes.ts";
+import { descendants, isRunning } from "./helpers/processes.ts";
 import { rlkit } from "./helpers/run.ts";
 import { testUser, type User } from "./helpers/user.ts";
 import { until } from "./helpers/wait.ts";
@@ -115,10 +115,10 @@ describe("a signal during the launch leaves nothing", () => {
     for (let moment = 0; moment <= 100; moment += 4) {
       await using run = rlkit(user, ["run", "--net=slirp4netns", "--copy-up=/etc", "--", "sleep", "infinity"]);
       await pause(moment);
-      run.kill("SIGINT");
-      const { code, signal } = await run.result(3000);
+      if (isRunning(run.pid)) run.kill("SIGINT");
+      const { code, signal, stderr } = await run.result(3000);
       // Killed before it could catch anything, or ended in order.
-      expect(code === 130 || signal === "SIGINT", `${code} ${signal} after ${moment} ms`).toBe(true);
+      expect(code === 130 || signal === "SIGINT", `${code} ${signal} after ${moment} ms: ${stderr}`).toBe(true);
       expect(await leftovers(user), `after ${moment} ms`).toEqual([]);
     }
   });

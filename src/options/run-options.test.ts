@@ -4,7 +4,7 @@ import { parseQuickly } from "../cli/parse.ts";
 import { RlkitError } from "../errors.ts";
 import { openFilesLimit, resolveRunOptions, targetEnvironment } from "./run-options.ts";
 
-const resolve = (...argv: string[]) => resolveRunOptions(parseQuickly(runOptions, argv), { HOME: "/home/a" }, "/work");
+const resolve = (...argv: string[]) => resolveRunOptions(parseQuickly(runOptions, argv), { HOME: "/home/a" }, "/there");
 
 test("without options: the defaults of a plain command", () => {
   expect(resolve("ls", "-l")).toEqual({
@@ -58,7 +58,7 @@ describe("dockerd", () => {
 
 test("paths are absolute from the working directory", () => {
   expect(resolve("--state-dir=state", "--log-file=../log", "ls")).toMatchObject({
-    stateDir: "/work/state",
+    stateDir: "/there/state",
     log: { file: "/log" },
   });
 });
