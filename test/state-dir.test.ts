@@ -206,7 +206,7 @@ describe("a directory is refused, and nothing in it is touched:", () => {
   test("a directory with something in it and a file of the user's that happens to be called lock", async () => {
     const path = join(user.home, "project");
     await own(mkdir(path), path);
-    for (const name of ["lock", "source.c"]) await own(writeFile(join(path, name), name), join(path, name));
+    for (const name of ["lock", "source.c"]) await own(writeFile(join(path, name), ""), join(path, name));
     await refuses(path, "not empty");
     expect((await readdir(path)).sort()).toEqual(["lock", "source.c"]);
   });

@@ -40,11 +40,18 @@ function makeOwn(path: string, uid: number): void {
 
 const isLink = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
 
-/** Everything in it is removed at the end, so a home directory given by mistake must not get that far. */
+/** What rlkit and RootlessKit put into a state directory. */
+const OURS = /^(lock|child_pid|hosts|resolv\.conf|netns|gvisortapvsock|\.?[\w-]+\.(sock|pid|pipe))$/;
+
+/**
+ * Everything in it is removed at the end, so a home directory given by mistake must not get that far: only an empty directory
+ * will do, or one that has an empty file `lock` and nothing that doesn't belong to a state directory.
+ */
 function isForeign(path: string): boolean {
+  const entries = readdirSync(path);
   const lockFile = lstatSync(join(path, "lock"), { throwIfNoEntry: false });
-  if (lockFile === undefined) return readdirSync(path).length > 0;
-  return lockFile.isFile() && lockFile.size > 0;
+  if (lockFile === undefined) return entries.length > 0;
+  return (lockFile.isFile() && lockFile.size > 0) || !entries.every((entry) => OURS.test(entry));
 }
 
 function lock(fd: number, kind: "shared" | "exclusive", path: string): void {
