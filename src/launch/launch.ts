@@ -84,6 +84,7 @@ const handlers: Handlers = {
     launch.scope.defer(async () => {
       control.close();
       const status = await launch.init?.wait(5000);
+      await launch.helper?.gone(); // told to stop before this: the two end side by side
       // Told to end, init ends what runs inside and then itself, with status 0; killed, it could do neither.
       if (status !== 0 && launch.userNamespace !== undefined) await endAllIn(launch.userNamespace);
     });

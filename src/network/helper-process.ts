@@ -87,7 +87,7 @@ export class HelperProcess {
   }
 
   #readRest(): void {
-    this.#letGo();
+    this.stop();
     while (!this.#ended) this.#readOutput();
   }
 
@@ -103,13 +103,13 @@ export class HelperProcess {
     });
   }
 
-  /** Ends the helper and waits until it is gone. */
-  async stop(): Promise<void> {
-    this.#letGo();
+  /** Waits until the helper, told to stop, is gone. */
+  async gone(): Promise<void> {
     await this.#child.wait(2000);
   }
 
-  #letGo(): void {
+  /** Ends the helper, by letting go of its guard; `gone` tells when it has ended. */
+  stop(): void {
     if (this.#guard !== undefined) closeSync(this.#guard);
     this.#guard = undefined;
   }
