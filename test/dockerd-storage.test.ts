@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { answers, dockerd, dockerOutput, importImage, inContainer, logged } from "./helpers/docker.ts";
+import { answering, dockerd, dockerOutput, importImage, inContainer, logged } from "./helpers/docker.ts";
 import { preparedRlkit } from "./helpers/prepared.ts";
 import type { Running } from "./helpers/run.ts";
 import { testUser, type User } from "./helpers/user.ts";
@@ -80,13 +80,5 @@ describe("the storage driver", () => {
 });
 
 /** Starts dockerd without a storage driver where root has prepared the mounts. */
-async function dockerdOn(user: User, script: string): Promise<Running> {
-  const daemon = preparedRlkit(user, { script }, ["run", "--", "dockerd", "--experimental"]);
-  try {
-    await answers(user, daemon);
-  } catch (error) {
-    await daemon[Symbol.asyncDispose]();
-    throw error;
-  }
-  return daemon;
-}
+const dockerdOn = (user: User, script: string): Promise<Running> =>
+  answering(user, preparedRlkit(user, { script }, ["run", "--", "dockerd", "--experimental"]));

@@ -49,8 +49,19 @@ function copyUpFacts(directory: string): CopyUpFacts {
 
 /** Reads what this host offers; a few small files and, for a network, the --help of its helpers. Changes nothing. */
 export function gatherFacts(options: RunOptions): HostFacts {
+  const network = startNetworkFacts(options.network.name, options.env.PATH ?? "");
+  let others: Omit<HostFacts, "network">;
+  try {
+    others = gatherOthers(options);
+  } catch (error) {
+    network(); // the helpers that were asked are not left behind
+    throw error;
+  }
+  return { ...others, network: network() };
+}
+
+function gatherOthers(options: RunOptions): Omit<HostFacts, "network"> {
   const { env } = options;
-  const network = startNetworkFacts(options.network.name, env.PATH ?? "");
   const io = hostIo(env);
   const user = currentUser();
   const ids = gatherIdMapFacts(options.subidSource, io, user);
@@ -66,6 +77,5 @@ export function gatherFacts(options: RunOptions): HostFacts {
     temporaryDir: env.XDG_RUNTIME_DIR || env.TMPDIR || "/tmp",
     runId: `${process.pid}${Date.now() % 1_000_000}`,
     docker: options.profile === "docker" ? gatherDockerFacts(options, user.uid, user.home) : undefined,
-    network: network(),
   };
 }

@@ -26,7 +26,8 @@ function isPrivate(path: string, uid: number): boolean {
 
 /**
  * XDG_RUNTIME_DIR, or what stands in for it: the user's /run/user/UID if it is there and private, else ~/.docker/run, as
- * Docker's own set-up tool has it. Never a name in /tmp, which others could have made beforehand. Only looks: the last may still have to be made.
+ * Docker's own set-up tool has it. Never a name in /tmp, which others could have made beforehand. Only looks: the last may
+ * still have to be made.
  */
 export function findRuntimeDir(env: Readonly<Record<string, string>>, uid: number, home: string): RuntimeDir {
   const given = env.XDG_RUNTIME_DIR;

@@ -42,8 +42,12 @@ export async function answers(user: User, daemon: Running, env?: Record<string, 
 }
 
 /** Starts dockerd under rlkit and waits until it answers. */
-export async function dockerd(user: User, args: readonly string[], options: readonly string[] = []): Promise<Running> {
-  const daemon = rlkit(user, ["run", ...options, "--", "dockerd", "--experimental", ...args]);
+export function dockerd(user: User, args: readonly string[], options: readonly string[] = []): Promise<Running> {
+  return answering(user, rlkit(user, ["run", ...options, "--", "dockerd", "--experimental", ...args]));
+}
+
+/** A daemon that has just been started, once it answers; one that doesn't is ended. */
+export async function answering(user: User, daemon: Running): Promise<Running> {
   try {
     await answers(user, daemon);
   } catch (error) {
