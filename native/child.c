@@ -194,3 +194,33 @@ int child_exec(char *const *argv, char *const *env)
 	}
 	return error;
 }
+
+int child_place_fds(int *fds, int count)
+{
+	int null = -1;
+
+	for (int i = 0; i < count; i++) {
+		if (fds[i] < 0) {
+			if (null < 0)
+				null = open("/dev/null", O_RDWR | O_CLOEXEC);
+			if (null < 0)
+				return -errno;
+			if (null < count) {
+				null = fcntl(null, F_DUPFD_CLOEXEC, count);
+				if (null < 0)
+					return -errno;
+			}
+			fds[i] = null;
+		} else if (fds[i] < count && fds[i] != i) {
+			fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, count);
+			if (fds[i] < 0)
+				return -errno;
+		}
+	}
+	for (int i = 0; i < count; i++) {
+		/* dup2(2) of a descriptor to itself would leave close-on-exec set, which Node sets on 0 to 2 as well */
+		if (fds[i] == i ? fcntl(i, F_SETFD, 0) < 0 : dup2(fds[i], i) < 0)
+			return -errno;
+	}
+	return 0;
+}

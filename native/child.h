@@ -28,6 +28,12 @@ void child_default_signals(void);
 /* Closes all descriptors from `first` on. Returns 0 or -errno. */
 int child_close_from(int first);
 
+/*
+ * Puts the listed descriptors at 0, 1, 2…; -1 is /dev/null. Those that lie below `count` themselves move out of the way first, as
+ * dup2(2) would close them before their turn. `fds` is changed. Returns 0 or -errno.
+ */
+int child_place_fds(int *fds, int count);
+
 /* Sets the soft RLIMIT_NOFILE, at most to the hard one; -1 leaves it. Returns 0 or -errno. */
 int child_limit_files(int soft);
 

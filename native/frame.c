@@ -49,6 +49,8 @@ static void decode_op(struct reader *body, struct op *op)
 	for (size_t i = 0; types[i]; i++) {
 		if (types[i] == 's')
 			op->fields[i].s = read_str(body);
+		else if (types[i] == 'b')
+			op->fields[i].b.at = read_bytes(body, &op->fields[i].b.length);
 		else if (types[i] == 'l')
 			op->fields[i].l = read_u64(body);
 		else
@@ -80,11 +82,12 @@ int frame_decode_run(struct reader *body, struct op **ops)
 int frame_decode_spawn(struct reader *body, struct spawn_request *out)
 {
 	out->flags = read_u8(body);
+	out->fd_count = read_u8(body);
 	out->nofile = read_i32(body);
 	out->cwd = read_str(body);
 	out->argv = read_strs(body);
 	out->env = read_strs(body);
-	if (out->flags & ~(RL_SETSID | RL_TARGET) || out->nofile < -1 || !out->argv || !out->argv[0])
+	if (out->flags & ~(RL_SETSID | RL_TARGET) || out->fd_count > RL_FDS_MAX || out->nofile < -1 || !out->argv || !out->argv[0])
 		return -EPROTO;
 	return verdict(body);
 }

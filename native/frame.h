@@ -13,10 +13,16 @@ struct frame {
 	struct reader body;
 };
 
+struct bytes {
+	uint8_t *at;
+	size_t length;
+};
+
 union field {
 	int32_t i;
 	uint64_t l;
 	char *s;
+	struct bytes b;
 };
 
 struct op {
@@ -27,10 +33,12 @@ struct op {
 
 struct spawn_request {
 	uint8_t flags;
+	uint8_t fd_count; /* descriptors that come with the frame; 0: init's own 0 to 2 */
 	int32_t nofile;
 	char *cwd;
 	char **argv;
 	char **env;
+	int fds[RL_FDS_MAX]; /* filled in by who received them */
 };
 
 struct signal_request {

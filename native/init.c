@@ -8,6 +8,7 @@
 
 #include "init.h"
 #include "op.h"
+#include "receive.h"
 
 /*
  * `rlkit-ns init FD`: the only resident of ours inside the namespaces. The supervisor started it, sends it requests on the
@@ -19,6 +20,7 @@ struct init {
 	struct signals signals;
 	struct processes processes;
 	size_t have; /* bytes in `input` */
+	struct received received;
 };
 
 /* Static, so that only the pages that were ever written take memory. */
@@ -73,8 +75,18 @@ static int handle_spawn(struct init *init, struct frame *frame)
 {
 	struct spawn_request request = {0};
 	int error = frame_decode_spawn(&frame->body, &request);
-	int32_t result = error ? 0 : processes_spawn(&init->processes, &request);
+	int32_t result = 0;
 
+	if (!error)
+		error = claim_fds(&init->received, request.fds, request.fd_count);
+	if (!error) {
+		int ours[RL_FDS_MAX]; /* the child, which shares our memory until it has exec'd, changes its list */
+
+		memcpy(ours, request.fds, sizeof(ours));
+		result = processes_spawn(&init->processes, &request);
+		for (int i = 0; i < request.fd_count; i++)
+			close(ours[i]);
+	}
 	spawn_request_free(&request);
 	return error ? error : reply(init, frame->id, &result, 1);
 }
@@ -108,12 +120,12 @@ static int handle(struct init *init, struct frame *frame)
 /* Reads once and handles every whole frame. Returns 0, or -errno when the supervisor is gone or broken. */
 static int read_requests(struct init *init)
 {
-	ssize_t got = recv(init->control, input + init->have, sizeof(input) - init->have, MSG_DONTWAIT);
+	ssize_t got = receive(init->control, input + init->have, sizeof(input) - init->have, &init->received);
 	size_t used = 0;
 	int length;
 
 	if (got < 0)
-		return errno == EAGAIN ? 0 : -errno;
+		return got == -EAGAIN ? 0 : (int)got;
 	if (got == 0)
 		return -EPIPE;
 	init->have += (size_t)got;
@@ -131,6 +143,8 @@ static int read_requests(struct init *init)
 	}
 	init->have -= used;
 	memmove(input, input + used, init->have);
+	if (!init->have && init->received.count) /* they came with frames that announced fewer */
+		return -EPROTO;
 	return length;
 }
 
@@ -164,12 +178,13 @@ static int serve(struct init *init)
 	while (!error) {
 		if (poll(fds, 2, -1) < 0)
 			return -errno;
-		if (fds[1].revents) {
+		if (fds[1].revents)
 			signals_drain(&init->signals, &init->processes);
-			error = reap(init);
-		}
-		if (!error && fds[0].revents)
+		if (fds[0].revents)
 			error = read_requests(init);
+		/* In each turn: requests drain signals, too, and a SIGCHLD that is read there does not come again. */
+		if (!error)
+			error = reap(init);
 	}
 	return error;
 }

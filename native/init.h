@@ -10,6 +10,7 @@
 int init_main(int argc, char **argv);
 int enter_main(int argc, char **argv, char **env);
 int guard_main(int argc, char **argv, char **env);
+int portd_main(int argc, char **argv);
 int docker_proxy_main(char **argv, char **env);
 
 /* The processes that init started and has not reaped. */
@@ -20,7 +21,7 @@ struct processes {
 };
 
 /* Starts a process as SPAWN says and remembers it. Returns its pid or -errno. */
-int processes_spawn(struct processes *all, const struct spawn_request *request);
+int processes_spawn(struct processes *all, struct spawn_request *request);
 
 /* True if init started it and has not reaped it. */
 bool processes_has(const struct processes *all, pid_t pid);

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "rlkit.h"
+#include "unix_path.h"
 #include "util.h"
 
 /* Newer than the headers of some systems; the numbers are the same on every architecture since 5.0. */
@@ -100,54 +99,13 @@ int rl_mkfifo(const uint8_t *path, int mode)
 	return result_of(chmod(name, (mode_t)mode));
 }
 
-static void append(char **at, const char *text)
-{
-	*at = stpcpy(*at, text);
-}
-
-/* Decimal digits of a descriptor. */
-static void append_fd(char **at, int fd)
-{
-	if (fd >= 10)
-		append_fd(at, fd / 10);
-	*(*at)++ = (char)('0' + fd % 10);
-	**at = 0;
-}
-
-/*
- * Fills in the address of a socket at `path`. A path that is too long for it (108 bytes) goes through its directory, opened as
- * *directory, which must stay open until bind(2). Returns 0 or -errno.
- */
-static int socket_address(const char *path, struct sockaddr_un *address, int *directory)
-{
-	const char *name = strrchr(path, '/');
-	char parent[PATH_MAX], *at = address->sun_path;
-
-	address->sun_family = AF_UNIX;
-	if (strlen(path) < sizeof(address->sun_path)) {
-		append(&at, path);
-		return 0;
-	}
-	if (!name || strlen(path) >= sizeof(parent) || strlen(name) > sizeof(address->sun_path) - sizeof("/proc/self/fd/2147483647"))
-		return -ENAMETOOLONG;
-	memcpy(parent, path, (size_t)(name - path) + 1);
-	parent[name - path + 1] = 0;
-	*directory = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (*directory < 0)
-		return -errno;
-	append(&at, "/proc/self/fd/");
-	append_fd(&at, *directory);
-	append(&at, name);
-	return 0;
-}
-
 int rl_listen_unix(const uint8_t *path, int backlog, int mode)
 {
 	const char *name = (const char *)path;
 	struct sockaddr_un address = {0};
 	cleanup_fd int directory = -1;
 	cleanup_fd int fd = -1;
-	int error = socket_address(name, &address, &directory), listening;
+	int error = unix_path(name, &address, &directory), listening;
 
 	if (error)
 		return error;

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fcntl.h>
-
 #include "child.h"
 #include "protocol.h"
 #include "rlkit.h"
@@ -17,44 +15,10 @@ struct spawn {
 	int *fds;
 };
 
-/*
- * Puts the listed descriptors at 0, 1, 2… Those that lie below `count` themselves move out of the way first, as dup2(2) would
- * close them before their turn. fds is ours to change: the parent does not read it again.
- */
-static int place_fds(int *fds, int count)
-{
-	int null = -1;
-
-	for (int i = 0; i < count; i++) {
-		if (fds[i] < 0) {
-			if (null < 0)
-				null = open("/dev/null", O_RDWR | O_CLOEXEC);
-			if (null < 0)
-				return -errno;
-			if (null < count) {
-				null = fcntl(null, F_DUPFD_CLOEXEC, count);
-				if (null < 0)
-					return -errno;
-			}
-			fds[i] = null;
-		} else if (fds[i] < count && fds[i] != i) {
-			fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, count);
-			if (fds[i] < 0)
-				return -errno;
-		}
-	}
-	for (int i = 0; i < count; i++) {
-		/* dup2(2) of a descriptor to itself would leave close-on-exec set, which Node sets on 0 to 2 as well */
-		if (fds[i] == i ? fcntl(i, F_SETFD, 0) < 0 : dup2(fds[i], i) < 0)
-			return -errno;
-	}
-	return 0;
-}
-
 static int run_spawn(void *argument)
 {
 	const struct spawn *spawn = argument;
-	int error = place_fds(spawn->fds, spawn->count);
+	int error = child_place_fds(spawn->fds, spawn->count);
 
 	if (!error)
 		error = child_close_from(spawn->count);

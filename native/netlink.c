@@ -189,3 +189,68 @@ int op_route_default(const union field *f)
 	error = request_run(&request);
 	return error == -EEXIST ? 0 : error;
 }
+
+/* How many of the messages ask to be acknowledged. -EINVAL if they are cut off. */
+static int count_acks(const struct bytes *messages)
+{
+	struct nlmsghdr head;
+	int acks = 0;
+
+	for (size_t at = 0; at < messages->length; at += NLMSG_ALIGN(head.nlmsg_len)) {
+		if (messages->length - at < sizeof(head))
+			return -EINVAL;
+		memcpy(&head, messages->at + at, sizeof(head));
+		if (head.nlmsg_len < sizeof(head) || head.nlmsg_len > messages->length - at)
+			return -EINVAL;
+		acks += (head.nlmsg_flags & NLM_F_ACK) != 0;
+	}
+	return acks;
+}
+
+/* Takes what one datagram from the kernel answers: adds to *answered; returns the first error in it, or 0. */
+static int take_answers(const uint8_t *bytes, size_t length, int *answered)
+{
+	struct nlmsghdr head;
+	int error = 0;
+
+	for (size_t at = 0; length - at >= sizeof(head); at += NLMSG_ALIGN(head.nlmsg_len)) {
+		int32_t one;
+
+		memcpy(&head, bytes + at, sizeof(head));
+		if (head.nlmsg_len < NLMSG_LENGTH(0) || head.nlmsg_len > length - at)
+			return -EBADMSG;
+		if (head.nlmsg_type == NLMSG_ERROR && head.nlmsg_len >= NLMSG_LENGTH(sizeof(one))) {
+			memcpy(&one, bytes + at + NLMSG_LENGTH(0), sizeof(one));
+			++*answered;
+			if (!error)
+				error = one;
+		}
+		if (NLMSG_ALIGN(head.nlmsg_len) > length - at)
+			break;
+	}
+	return error;
+}
+
+int op_netlink(const union field *f)
+{
+	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+	int acks = count_acks(&f[1].b), answered = 0, error = 0;
+	cleanup_fd int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, f[0].i);
+	union answer answer;
+
+	if (acks < 0)
+		return acks;
+	if (fd < 0)
+		return -errno;
+	if (sendto(fd, f[1].b.at, f[1].b.length, 0, (struct sockaddr *)&kernel, sizeof(kernel)) < 0)
+		return -errno;
+	/* All answers are there when sendto(2) returns; a batch that nobody took as one gives fewer than were asked for. */
+	while (!error && answered < acks) {
+		ssize_t got = recv(fd, &answer, sizeof(answer), MSG_DONTWAIT);
+
+		if (got < 0)
+			return errno == EAGAIN ? -EBADMSG : -errno;
+		error = take_answers(answer.bytes, (size_t)got, &answered);
+	}
+	return error;
+}

@@ -25,11 +25,13 @@ static void drop_inheritable_capabilities(void)
 
 static int run_request(void *argument)
 {
-	const struct spawn_request *request = argument;
+	struct spawn_request *request = argument;
 	int error;
 
 	drop_inheritable_capabilities();
-	error = child_close_from(3);
+	error = child_place_fds(request->fds, request->fd_count);
+	if (!error)
+		error = child_close_from(request->fd_count ? request->fd_count : 3);
 	if (!error)
 		error = child_limit_files(request->nofile);
 	if (!error && *request->cwd)
@@ -37,11 +39,11 @@ static int run_request(void *argument)
 	return error ? error : child_exec(request->argv, request->env);
 }
 
-int processes_spawn(struct processes *all, const struct spawn_request *request)
+int processes_spawn(struct processes *all, struct spawn_request *request)
 {
 	const struct child_start start = {
 		.run = run_request,
-		.argument = (void *)request,
+		.argument = request,
 		.death_signal = SIGKILL,
 		.session = request->flags & RL_SETSID,
 	};

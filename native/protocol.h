@@ -3,18 +3,22 @@
 #define RLKIT_PROTOCOL_H
 
 /*
- * The control protocol between the supervisor and `rlkit-ns init`, on one SOCK_STREAM socket. This file is the whole of it;
- * src/plan/operations.ts and src/plan/encoding.ts are the other side, and test/fixtures/protocol-vectors.tsv holds both to
- * the same bytes.
+ * The control protocols: between the supervisor and `rlkit-ns init`, and between the supervisor and `rlkit-ns portd`, each on a
+ * SOCK_STREAM socket of its own. This file is the whole of both; src/plan/operations.ts, src/plan/encoding.ts and
+ * src/ports/portd-encoding.ts are the other side, and test/fixtures/protocol-vectors.tsv holds both to the same bytes.
  *
- * Integers are little-endian. "str" is a u32 length and that many bytes, none of them NUL. "strs" is a u16 count and that many str.
+ * Integers are little-endian. "str" is a u32 length and that many bytes, none of them NUL; "bytes" is the same with any bytes.
+ * "strs" is a u16 count and that many str. Descriptors that a frame announces come with its first byte (SCM_RIGHTS, unix(7)),
+ * at most RL_FDS_MAX of them.
  *
  *   frame   u32 length of all that follows, u8 type, u32 id, body
  *
  * Supervisor to init:
  *   RUN     u16 count, then so often: u16 opcode, u8 op flags, the operation's fields
- *   SPAWN   u8 spawn flags, i32 soft RLIMIT_NOFILE (-1: leave it), str cwd ("": keep it), strs argv, strs env
- *           argv[0] is looked up in env's PATH. The process gets init's fds 0 to 2 and no other.
+ *   SPAWN   u8 spawn flags, u8 count of descriptors, i32 soft RLIMIT_NOFILE (-1: leave it), str cwd ("": keep it), strs argv,
+ *           strs env
+ *           argv[0] is looked up in env's PATH. The descriptors that come with the frame become the process's 0, 1, 2, …;
+ *           when there are none it gets init's 0 to 2. It has no other.
  *   SIGNAL  i32 pid (one that SPAWN returned), i32 signo
  *
  * Init to supervisor:
@@ -23,17 +27,48 @@
  *           the list. SPAWN: the pid as init sees it. SIGNAL: 0 sent, 1 not sent because the process has it already.
  *   EXITED  id 0; i32 pid (one that SPAWN returned), i32 status as waitpid(2) gives it
  *
- * A frame that is too long or malformed means that the peer is broken: init ends as if the socket had been closed.
+ * Supervisor to portd:
+ *   LISTEN  u32 port (a number that the supervisor chooses), u8 kind (1 stream, 2 datagram), u8 listen flags, u32 patience,
+ *           str target address (IPv4 or IPv6, numeric), u16 target port, str stand-in address, with one descriptor: the socket,
+ *           bound (a stream's listening, too) in whatever network namespace
+ *           A connection whose target refuses it is tried again for `patience` milliseconds. Clients from a loopback address
+ *           appear at the target as such; all others with their own address and port (RL_KEEP_CLIENT, streams only), or else
+ *           from the stand-in address, if it is not "" and of the target's family.
+ *   CLOSE   u32 port: ends the port and every connection of it
+ *   COUNT   no body
+ *
+ * Portd to supervisor:
+ *   REPLY   one result: 0 or -errno (LISTEN, CLOSE). -EEXIST, -ENOENT: the port's number is taken, or unknown.
+ *   COUNTS  the id of COUNT; u32 n, then so often: u32 port, u32 open connections (or UDP clients), u64 accepted, u64 bytes in
+ *           (client to target), u64 bytes out, u64 failed (connections that the target did not take, datagrams dropped),
+ *           u64 plain (of `accepted` with RL_KEEP_CLIENT: those whose client's address could not be kept)
+ *
+ * A frame that is too long or malformed means that the peer is broken: init and portd end as if the socket had been closed.
  */
 
 #define RL_FRAME_MAX (1024 * 1024) /* the largest value of `length` */
+#define RL_FDS_MAX 16
+#define RL_PORTS_MAX 16384 /* so that COUNTS fits in a frame */
 
 enum rl_frame_type {
 	RL_RUN = 1,
 	RL_SPAWN = 2,
 	RL_SIGNAL = 3,
+	RL_LISTEN = 8,
+	RL_CLOSE = 9,
+	RL_COUNT = 10,
 	RL_REPLY = 16,
 	RL_EXITED = 17,
+	RL_COUNTS = 18,
+};
+
+enum rl_kind {
+	RL_STREAM = 1,
+	RL_DATAGRAM = 2,
+};
+
+enum rl_listen_flag {
+	RL_KEEP_CLIENT = 1, /* the routes and rules that bring the answers back are in place */
 };
 
 enum rl_op_flag {
@@ -47,7 +82,7 @@ enum rl_spawn_flag {
 };
 
 /*
- * The operations. The opcode is the position, counted from 1; fields are i = i32, l = u64, s = str.
+ * The operations. The opcode is the position, counted from 1; fields are i = i32, l = u64, s = str, b = bytes.
  *
  *   unshare        CLONE_NEW* flags
  *   fork_pid1      after unshare(CLONE_NEWPID): go on as pid 1 of the new namespace; gives the pid that the supervisor sees
@@ -67,6 +102,8 @@ enum rl_spawn_flag {
  *   addr_add       interface, IPv4 or IPv6 address, prefix length; success if it is there already
  *   route_default  interface, gateway's IPv4 or IPv6 address; success if it is there already
  *   mknod          path, mode: an empty regular file to bind another one to; success if there is something already
+ *   netlink        netlink family, messages as netlink(7) has them, back to back: sent in one go; gives the first error that one
+ *                  of those with NLM_F_ACK is answered with
  */
 #define RL_OPS(OP)              \
 	OP(unshare, "i")        \
@@ -85,7 +122,8 @@ enum rl_spawn_flag {
 	OP(tap, "s")            \
 	OP(addr_add, "ssi")     \
 	OP(route_default, "ss") \
-	OP(mknod, "si")
+	OP(mknod, "si")         \
+	OP(netlink, "ib")
 
 #define RL_OP_FIELDS_MAX 5
 

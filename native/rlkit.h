@@ -41,6 +41,24 @@ RL_API int rl_flock(int fd, int operation);
 RL_API int rl_mkfifo(const uint8_t *path, int mode);
 RL_API int rl_listen_unix(const uint8_t *path, int backlog, int mode);
 
+/*
+ * Sends all of it on a stream socket, with `count` descriptors (i32 each) that go with its first byte (SCM_RIGHTS, unix(7)). Waits
+ * for a slow reader for 5 s at the most, then -ETIMEDOUT.
+ */
+RL_API int rl_send(int fd, const uint8_t *bytes, int length, const uint8_t *fds, int count);
+
+/*
+ * A bound, non-blocking socket for a published port; streams listen, too. Returns the descriptor.
+ *   spec   u8 IP version (4, 6), u8 kind (protocol.h's rl_kind), u8 IPV6_V6ONLY, u16 port (0: any), str address ("": all)
+ */
+RL_API int rl_bind(const uint8_t *spec, int length);
+
+/* The port that a socket is bound to. */
+RL_API int rl_bound_port(int fd);
+
+/* The uid of who connected a Unix socket (SO_PEERCRED), as a u32 in out. */
+RL_API int rl_peer_uid(int fd, uint8_t *out);
+
 /* Gives clean pages of files back to the kernel (lib_trim.c). Returns how many KiB were resident in the mappings. */
 RL_API int rl_trim(void);
 

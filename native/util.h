@@ -34,6 +34,16 @@ static inline int result_of(long returned)
 	return returned < 0 ? -errno : (int)returned;
 }
 
+/* Appends decimal digits and NUL to a text that ends at `at`. Returns its new end, as stpcpy(3) does. */
+static inline char *put_number(char *at, size_t number)
+{
+	if (number >= 10)
+		at = put_number(at, number / 10);
+	at[0] = (char)('0' + number % 10);
+	at[1] = 0;
+	return at + 1;
+}
+
 /*
  * Reads little-endian data from at to end. What would lie beyond the end reads as 0, "" or NULL and makes it bad, for good, so
  * that callers look once, after the last field.
@@ -108,6 +118,19 @@ static inline char *read_str(struct reader *r)
 	text[length] = 0;
 	r->at += length;
 	return (char *)text;
+}
+
+/* A bytes: where they lie, and their length in *length. */
+static inline uint8_t *read_bytes(struct reader *r, size_t *length)
+{
+	uint8_t *bytes;
+
+	*length = read_u32(r);
+	if (!reader_has(r, *length))
+		*length = 0;
+	bytes = r->at;
+	r->at += *length;
+	return bytes;
 }
 
 /* A strs as a NULL-terminated array in the form of execve(2). The caller frees the array; NULL if it is bad or memory is short. */

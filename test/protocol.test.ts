@@ -4,12 +4,16 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { RlkitError } from "../src/errors.ts";
 import { decodeMessages, encodeRun, encodeSpawn, type Message } from "../src/plan/encoding.ts";
+import { cutFrames } from "../src/plan/frames.ts";
 import { fieldTypes, type Operation, operationNames } from "../src/plan/operations.ts";
-import { decodeRun, encodeText, messageOf, vectors } from "./helpers/protocol.ts";
+import { decodePortd, encodeListen } from "../src/ports/portd-encoding.ts";
+import { decodeRun, encodeText, messageOf, portdMessageOf, vectors } from "./helpers/protocol.ts";
 
 const all = vectors();
-const requests = all.filter(({ text }) => /^(run|spawn|signal) /.test(text));
+const requests = all.filter(({ text }) => /^(run|spawn|signal|listen|close|count) /.test(text));
 const messages = all.filter(({ text }) => /^(reply|exited) /.test(text));
+const replies = messages.filter(({ text }) => text.startsWith("reply "));
+const counts = all.filter(({ text }) => text.startsWith("counts "));
 
 describe("the bytes that native/protocol.h's tests read", () => {
   test.each(requests)("are written: $text", ({ bytes, text }) => {
@@ -20,9 +24,18 @@ describe("the bytes that native/protocol.h's tests read", () => {
     expect(decodeMessages(bytes)).toEqual({ messages: [messageOf(text)], rest: Buffer.alloc(0) });
   });
 
+  test.each(counts)("are read from portd: $text", ({ bytes, text }) => {
+    expect(cutFrames(bytes, decodePortd)).toEqual({ messages: [portdMessageOf(text)], rest: Buffer.alloc(0) });
+  });
+
+  test.each(replies)("are read from portd as from init: $text", ({ bytes, text }) => {
+    expect(cutFrames(bytes, decodePortd)).toEqual({ messages: [messageOf(text)], rest: Buffer.alloc(0) });
+  });
+
   test("are all of the one kind or of the other", () => {
-    expect(requests.length + messages.length).toBe(all.length);
+    expect(requests.length + messages.length + counts.length).toBe(all.length);
     expect(messages.length).toBeGreaterThan(3);
+    expect(counts.length).toBeGreaterThan(1);
   });
 
   test("include every operation", () => {
@@ -37,11 +50,11 @@ describe("the bytes that native/protocol.h's tests read", () => {
 
 test("native/protocol.h lists the same operations with the same fields in the same order", () => {
   const header = readFileSync(join(import.meta.dirname, "..", "native", "protocol.h"), "utf8");
-  const listed = Array.from(header.matchAll(/^\tOP\((\w+), "([ils]*)"\)/gm), ([, name, fields]) => [name, fields]);
+  const listed = Array.from(header.matchAll(/^\tOP\((\w+), "([bils]*)"\)/gm), ([, name, fields]) => [name, fields]);
   expect(listed).toEqual(operationNames.map((name) => [name, fieldTypes(name)]));
 });
 
-describe("messages from init", () => {
+describe("messages", () => {
   const stream = Buffer.concat(messages.map(({ bytes }) => bytes));
   const expected = messages.map(({ text }) => messageOf(text));
 
@@ -70,7 +83,9 @@ describe("messages from init", () => {
   });
 
   test("of an unknown type are an error", () => {
-    expect(() => decodeMessages(Buffer.from("0500000063ffffffff", "hex"))).toThrow("unknown type 99");
+    const bytes = Buffer.from("0500000063ffffffff", "hex");
+    expect(() => decodeMessages(bytes)).toThrow("unknown type 99");
+    expect(() => cutFrames(bytes, decodePortd)).toThrow("unknown type 99");
   });
 });
 
@@ -79,6 +94,7 @@ const fields = {
   s: text,
   i: fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }),
   l: fc.maxSafeNat(),
+  b: fc.uint8Array().map((bytes) => Buffer.from(bytes)),
 };
 const operation = fc
   .constantFrom(...operationNames)
@@ -87,6 +103,7 @@ const operation = fc
       .tuple(...[...fieldTypes(name)].map((type): fc.Arbitrary<unknown> => fields[type as keyof typeof fields]))
       .map((values) => [name, ...values] as unknown as Operation),
   );
+const listen = { port: 1, kind: "stream", keepClient: false, patience: 0, targetPort: 80, standIn: "" } as const;
 const instruction = fc.record({ op: operation, mayFail: fc.boolean(), ifFailed: fc.boolean() });
 const plan = fc.array(instruction, { maxLength: 40 });
 
@@ -109,6 +126,7 @@ describe("whatever the operations say", () => {
         expect(() => encodeSpawn(1, { argv: ["a", value], env: [] })).toThrow(RlkitError);
         expect(() => encodeSpawn(1, { argv: ["a"], env: [value] })).toThrow(RlkitError);
         expect(() => encodeSpawn(1, { argv: ["a"], env: [], cwd: value })).toThrow(RlkitError);
+        expect(() => encodeListen(1, { ...listen, target: value })).toThrow(RlkitError);
       }),
     );
   });

@@ -1,42 +1,33 @@
-import { closeSync, readSync, writeSync } from "node:fs";
-import type { Socket } from "node:net";
-import { isErrno, RlkitError } from "../errors.ts";
+import { RlkitError } from "../errors.ts";
 import { check } from "../native/errno.ts";
-import {
-  decodeMessages,
-  encodeRun,
-  encodeSignal,
-  encodeSpawn,
-  type InnerSpawn,
-  type Message,
-} from "../plan/encoding.ts";
+import { decodeInit, encodeRun, encodeSignal, encodeSpawn, type InnerSpawn, type Message } from "../plan/encoding.ts";
 import type { Instruction } from "../plan/operations.ts";
-import { untilReadable } from "./wait.ts";
+import { FrameSocket } from "./frame-socket.ts";
 
-const ANSWER_DEADLINE = 30_000; // milliseconds: no operation waits for anything but the kernel
+/** How a process inside has ended: its wait status (waitpid(2)). */
+export type EndListener = (status: number) => void;
 
-/** A process inside has ended: its pid as init sees it, and its wait status (waitpid(2)). */
-export type ExitListener = (pid: number, status: number) => void;
+function lost(why: string): RlkitError {
+  return new RlkitError("INIT_LOST", `lost rlkit-ns init, the process inside the namespaces: ${why}`, {
+    hint: "something outside rlkit has ended it (the kernel's out-of-memory killer, perhaps: dmesg); start again",
+  });
+}
 
-/**
- * The supervisor's end of the control socket to `rlkit-ns init`. Until `attach` it reads by polling (nothing has to be loaded
- * for that); afterwards through Node's event loop.
- */
+/** What the supervisor asks of `rlkit-ns init`. */
 export class Control {
-  readonly #fd: number;
-  readonly #interrupted: () => void;
-  #socket: Socket | undefined;
-  #rest: Buffer = Buffer.alloc(0);
-  #nextId = 1;
-  #replies = new Map<number, (results: number[]) => void>();
-  #exits: { pid: number; status: number }[] = [];
-  #onExit: ExitListener = (pid, status) => this.#exits.push({ pid, status });
-  #onLost: () => void = () => {};
-  #lost = false;
+  readonly #socket: FrameSocket<Message>;
+  /** Processes that ended before anybody asked, and those who asked. */
+  readonly #ended = new Map<number, number>();
+  readonly #listeners = new Map<number, EndListener>();
+  #attached = false;
 
   constructor(fd: number, interrupted: () => void) {
-    this.#fd = fd;
-    this.#interrupted = interrupted;
+    this.#socket = new FrameSocket(fd, {
+      decode: decodeInit,
+      lost,
+      interrupted,
+      event: (message) => this.#take(message),
+    });
   }
 
   /**
@@ -49,7 +40,7 @@ export class Control {
 
   /** Starts a process inside; returns its pid as init sees it. Throws a SyscallError when it could not be executed. */
   async spawn(spec: InnerSpawn): Promise<number> {
-    const [result = -1] = await this.#request((id) => encodeSpawn(id, spec));
+    const [result = -1] = await this.#request((id) => encodeSpawn(id, spec), spec.fds);
     return check(result, "exec", spec.argv[0]);
   }
 
@@ -58,116 +49,59 @@ export class Control {
     await this.#request((id) => encodeSignal(id, pid, signo));
   }
 
-  /** Whom to tell that a process inside has ended, also of those that ended before this call. */
-  onExit(listener: ExitListener): void {
-    this.#onExit = listener;
-    for (const { pid, status } of this.#exits.splice(0)) listener(pid, status);
+  /** Whom to tell that a process which `spawn` started has ended, also when it did before this call. */
+  onEnd(pid: number, listener: EndListener): void {
+    const status = this.#ended.get(pid);
+    this.#ended.delete(pid);
+    if (status === undefined) this.#listeners.set(pid, listener);
+    else listener(status);
+  }
+
+  /** Resolves to the wait status of a process that `spawn` started, when it has ended. */
+  async waitEnd(pid: number): Promise<number> {
+    let ended: number | undefined;
+    const end = new Promise<number>((resolve) =>
+      this.onEnd(pid, (status) => {
+        ended = status;
+        resolve(status);
+      }),
+    );
+    while (!this.#attached && ended === undefined) await this.#socket.pump(100);
+    return end;
   }
 
   /** Whom to tell that init is gone. */
   onLost(listener: () => void): void {
-    this.#onLost = listener;
-    if (this.#lost) listener();
+    this.#socket.onLost(listener);
   }
 
   /** Reads what comes within `milliseconds`, once. For the moments before `attach`. */
-  async pump(milliseconds: number): Promise<void> {
-    const ready = await untilReadable([this.#fd], milliseconds, this.#interrupted);
-    if (ready.length > 0) this.#readOnce();
+  pump(milliseconds: number): Promise<void> {
+    return this.#socket.pump(milliseconds);
   }
 
-  /** From here on Node's event loop reads; costs the loading of node:net. */
-  async attach(): Promise<void> {
-    const { Socket } = await import("node:net");
-    this.#socket = new Socket({ fd: this.#fd, readable: true, writable: true });
-    this.#socket.on("data", (bytes: Buffer) => this.#take(bytes));
-    this.#socket.on("error", () => this.#lose());
-    this.#socket.on("close", () => this.#lose());
+  /** From here on Node's event loop reads. */
+  attach(): Promise<void> {
+    this.#attached = true;
+    return this.#socket.attach();
   }
 
   /** Closes the socket: init then ends everything inside, and itself. */
   close(): void {
-    this.#onLost = () => {};
-    if (this.#socket !== undefined) this.#socket.destroy();
-    else closeSync(this.#fd);
+    this.#socket.close();
   }
 
-  async #request(encode: (id: number) => Buffer): Promise<number[]> {
-    const id = this.#nextId++;
-    const frame = encode(id);
-    let answer: number[] | undefined;
-    const answered = new Promise<number[]>((resolve) => {
-      this.#replies.set(id, (results) => {
-        answer = results;
-        resolve(results);
-      });
-    });
-    if (this.#socket !== undefined) {
-      this.#socket.write(frame);
-      return Promise.race([answered, this.#untilLost()]);
-    }
-    this.#write(frame);
-    const deadline = Date.now() + ANSWER_DEADLINE;
-    while (answer === undefined) {
-      await this.pump(100);
-      if (answer === undefined && (this.#lost || Date.now() > deadline)) throw this.#lostError();
-    }
-    return answer;
+  async #request(encode: (id: number) => Buffer, fds?: readonly number[]): Promise<number[]> {
+    const answer = await this.#socket.request(encode, fds);
+    if (answer.type !== "reply") throw new Error("rlkit-ns init answered with something else");
+    return answer.results;
   }
 
-  #untilLost(): Promise<never> {
-    return new Promise((_, reject) => this.#socket?.once("close", () => reject(this.#lostError())));
-  }
-
-  #lostError(): RlkitError {
-    const why = this.#lost ? "it has ended" : `it did not answer within ${ANSWER_DEADLINE / 1000} s`;
-    return new RlkitError("INIT_LOST", `lost rlkit-ns init, the process inside the namespaces: ${why}`, {
-      hint: "something outside rlkit has ended it (the kernel's out-of-memory killer, perhaps: dmesg); start again",
-    });
-  }
-
-  #write(frame: Buffer): void {
-    for (let sent = 0; sent < frame.length; ) {
-      try {
-        sent += writeSync(this.#fd, frame, sent);
-      } catch (error) {
-        if (!isErrno(error, "EPIPE") && !isErrno(error, "ECONNRESET")) throw error;
-        this.#lose();
-        throw this.#lostError();
-      }
-    }
-  }
-
-  #readOnce(): void {
-    const chunk = Buffer.alloc(16 * 1024);
-    let bytes = 0;
-    try {
-      bytes = readSync(this.#fd, chunk);
-    } catch (error) {
-      if (!isErrno(error, "ECONNRESET")) throw error;
-    }
-    if (bytes === 0) this.#lose();
-    else this.#take(chunk.subarray(0, bytes));
-  }
-
-  #take(bytes: Buffer): void {
-    const { messages, rest } = decodeMessages(this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]));
-    this.#rest = Buffer.from(rest);
-    for (const message of messages) this.#dispatch(message);
-  }
-
-  #dispatch(message: Message): void {
-    if (message.type === "exited") {
-      this.#onExit(message.pid, message.status);
-      return;
-    }
-    this.#replies.get(message.id)?.(message.results);
-    this.#replies.delete(message.id);
-  }
-
-  #lose(): void {
-    if (this.#lost) return;
-    this.#lost = true;
-    this.#onLost();
+  #take(message: Message): void {
+    if (message.type !== "exited") return;
+    const listener = this.#listeners.get(message.pid);
+    this.#listeners.delete(message.pid);
+    if (listener === undefined) this.#ended.set(message.pid, message.status);
+    else listener(message.status);
   }
 }

@@ -56,6 +56,14 @@ export class ByteWriter {
     return this;
   }
 
+  /** Any bytes, with their length before them. */
+  bytes(value: Buffer): this {
+    this.u32(value.length);
+    const at = this.#reserve(value.length);
+    value.copy(this.#buffer, at);
+    return this;
+  }
+
   strs(values: readonly string[]): this {
     this.u16(values.length);
     for (const value of values) this.str(value);

@@ -100,6 +100,49 @@ export function listenUnix(path: string, mode: number): number {
   return check(ffi("rl_listen_unix", cPath(path), 128, mode), "bind", path);
 }
 
+/**
+ * Sends all of `bytes` on a stream socket, and descriptors with the first of them. Throws EPIPE or ECONNRESET when the other side
+ * is gone, ETIMEDOUT when it has not read for 5 s.
+ */
+export function sendAll(fd: number, bytes: Buffer, fds: readonly number[] = []): void {
+  const list = Buffer.alloc(Math.max(4, fds.length * 4));
+  for (const [i, passed] of fds.entries()) list.writeInt32LE(passed, i * 4);
+  check(ffi("rl_send", fd, bytes, bytes.length, list, fds.length), "sendmsg");
+}
+
+/** A socket to bind for a published port. */
+export interface SocketSpec {
+  family: 4 | 6;
+  kind: "stream" | "datagram";
+  v6only: boolean;
+  /** "" for every address. */
+  address: string;
+  /** 0 for any. */
+  port: number;
+}
+
+/** A bound, non-blocking socket; streams listen, too. The caller closes it. */
+export function bindSocket({ family, kind, v6only, address, port }: SocketSpec): number {
+  const spec = new ByteWriter()
+    .u8(family)
+    .u8(kind === "stream" ? 1 : 2)
+    .u8(v6only ? 1 : 0)
+    .u16(port)
+    .str(address)
+    .finish();
+  return check(ffi("rl_bind", spec, spec.length), "bind", `${address}:${port}`);
+}
+
+/** The port that a socket is bound to. */
+export const boundPort = (fd: number): number => check(ffi("rl_bound_port", fd), "getsockname");
+
+/** The uid of who connected a Unix socket (SO_PEERCRED, unix(7)). */
+export function peerUid(fd: number): number {
+  const out = Buffer.alloc(4);
+  check(ffi("rl_peer_uid", fd, out), "getsockopt");
+  return out.readUInt32LE(0);
+}
+
 /** Gives back the clean file pages of this process (most of Node's memory is its own binary); returns KiB. */
 export function trimMemory(): number {
   return check(ffi("rl_trim"), "madvise");

@@ -1,7 +1,7 @@
 /**
  * The operations that `rlkit-ns init` carries out inside the namespaces: one system call each, or one small idiom. This table
  * and native/protocol.h's are one (test/protocol.test.ts holds both against the same byte vectors): the opcode is the
- * position, counted from 1; fields are i = 32-bit integer, l = 64-bit flags, s = string.
+ * position, counted from 1; fields are i = 32-bit integer, l = 64-bit flags, s = string, b = bytes.
  */
 const operationTable = {
   unshare: "i",
@@ -21,12 +21,13 @@ const operationTable = {
   addr_add: "ssi",
   route_default: "ss",
   mknod: "si",
+  netlink: "ib",
 } as const;
 
 export type OperationName = keyof typeof operationTable;
 
 type Fields<S extends string> = S extends `${infer First}${infer Rest}`
-  ? [First extends "s" ? string : number, ...Fields<Rest>]
+  ? [First extends "s" ? string : First extends "b" ? Buffer : number, ...Fields<Rest>]
   : [];
 
 /** One operation: its name, then its fields as the table says. */

@@ -1,3 +1,4 @@
+import { formatPortSpec } from "../ports/spec.ts";
 import { Clone, Mount, type Operation } from "./operations.ts";
 import type { Action, Plan } from "./steps.ts";
 
@@ -54,6 +55,8 @@ export function printOperation(op: Operation): string {
       return `route everything to ${op[2]} by ${op[1]}`;
     case "mknod":
       return `make the empty file ${op[1]}`;
+    case "netlink":
+      return `send ${op[2].length} bytes of netlink messages to ${op[1] === 12 ? "netfilter" : "the routing tables"}`;
   }
 }
 
@@ -81,6 +84,8 @@ export function printAction(action: Action): string {
       return `write ${action.name} to the state directory`;
     case "choose-storage":
       return `try storage drivers on ${action.dataRoot}: ${action.candidates.join(", ")}`;
+    case "publish":
+      return `publish ${action.ports.map(formatPortSpec).join(", ")} (${action.driver})`;
     case "write-child-pid":
       return "write child_pid to the state directory";
     case "listen-api":

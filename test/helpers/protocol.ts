@@ -1,7 +1,14 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { encodeRun, encodeSignal, encodeSpawn, type InnerSpawn, type Message } from "../../src/plan/encoding.ts";
-import { fieldTypes, type Instruction, type Operation, operationNames } from "../../src/plan/operations.ts";
+import {
+  fieldTypes,
+  type Instruction,
+  type Operation,
+  type OperationName,
+  operationNames,
+} from "../../src/plan/operations.ts";
+import { encodeClose, encodeCount, encodeListen, type PortdMessage } from "../../src/ports/portd-encoding.ts";
 
 /** A line of protocol-vectors.tsv: a frame, and what it says as text. */
 interface Vector {
@@ -20,43 +27,87 @@ export function vectors(): Vector[] {
   });
 }
 
-/** A request as its text says it: `run id=1 unlink("/a")? mkdir("/b",448)`, `spawn id=8 flags=2 …`, `signal id=9 …`. */
+/** A field of a text, `name="a string"`, `name=[…]` or `name=7`. */
+function fieldOf(text: string, name: string): string {
+  return new RegExp(` ${name}=("(?:[^"\\\\]|\\\\.)*"|\\[.*?\\]|\\S+)`).exec(text)?.[1] ?? "";
+}
+
+const numberOf = (text: string, name: string): number => Number(fieldOf(text, name));
+
+/** A request as its text says it: `run id=1 unlink("/a")? mkdir("/b",448)`, `spawn id=8 flags=2 …`, `close id=33 port=7`. */
 export function encodeText(text: string): Buffer {
   const [kind = ""] = text.split(" ", 1);
-  const field = (name: string): string =>
-    new RegExp(` ${name}=("(?:[^"\\\\]|\\\\.)*"|\\[.*?\\]|\\S+)`).exec(text)?.[1] ?? "";
-  const id = Number(field("id"));
-  if (kind === "run") return encodeRun(id, instructions(text));
-  if (kind === "signal") return encodeSignal(id, Number(field("pid")), Number(field("signo")));
-  if (kind !== "spawn") throw new Error(`${kind} is no request`);
-  const flags = Number(field("flags"));
-  const spec: InnerSpawn = {
-    argv: JSON.parse(field("argv")),
-    env: JSON.parse(field("env")),
-    cwd: JSON.parse(field("cwd")),
+  const id = numberOf(text, "id");
+  switch (kind) {
+    case "run":
+      return encodeRun(id, instructions(text));
+    case "spawn":
+      return encodeSpawn(id, spawnOf(text));
+    case "signal":
+      return encodeSignal(id, numberOf(text, "pid"), numberOf(text, "signo"));
+    case "listen":
+      return encodeListen(id, {
+        port: numberOf(text, "port"),
+        kind: numberOf(text, "kind") === 1 ? "stream" : "datagram",
+        keepClient: (numberOf(text, "flags") & 1) !== 0,
+        patience: numberOf(text, "patience"),
+        target: JSON.parse(fieldOf(text, "target")),
+        targetPort: numberOf(text, "targetPort"),
+        standIn: JSON.parse(fieldOf(text, "standIn")),
+      });
+    case "close":
+      return encodeClose(id, numberOf(text, "port"));
+    case "count":
+      return encodeCount(id);
+    default:
+      throw new Error(`${kind} is no request`);
+  }
+}
+
+function spawnOf(text: string): InnerSpawn {
+  const flags = numberOf(text, "flags");
+  return {
+    argv: JSON.parse(fieldOf(text, "argv")),
+    env: JSON.parse(fieldOf(text, "env")),
+    cwd: JSON.parse(fieldOf(text, "cwd")),
     newSession: (flags & 1) !== 0,
     target: (flags & 2) !== 0,
-    openFiles: Number(field("nofile")),
+    fds: Array.from({ length: numberOf(text, "fds") }, (_, i) => i),
+    openFiles: numberOf(text, "nofile"),
   };
-  return encodeSpawn(id, spec);
 }
 
 /** `name(field,…)` with `?` for "may fail" and `!` for "only if the one before failed". */
 function instructions(text: string): Instruction[] {
   const calls = text.matchAll(/ ([a-z_0-9]+)\(((?:"(?:[^"\\]|\\.)*"|[^")])*)\)(\??)(!?)/g);
   return Array.from(calls, ([, name = "", fields = "", mayFail, ifFailed]) => ({
-    op: [name, ...JSON.parse(`[${fields}]`)] as unknown as Operation,
+    op: operationOf(name as OperationName, JSON.parse(`[${fields}]`)),
     mayFail: mayFail !== "",
     ifFailed: ifFailed !== "",
   }));
 }
 
+/** Bytes are hex in quotes. */
+function operationOf(name: OperationName, fields: readonly unknown[]): Operation {
+  const types = fieldTypes(name);
+  const values = fields.map((field, i) => (types[i] === "b" ? Buffer.from(String(field), "hex") : field));
+  return [name, ...values] as unknown as Operation;
+}
+
+/** A message of portd as its text says it: `counts id=34 ports=[[port,open,accepted,in,out,failed,plain],…]`. */
+export function portdMessageOf(text: string): PortdMessage {
+  const counters = new Map();
+  const ports: number[][] = JSON.parse(/ ports=(.*)$/.exec(text)?.[1] ?? "");
+  for (const [port, open, accepted, bytesIn, bytesOut, failed, plain] of ports)
+    counters.set(port, { open, accepted, bytesIn, bytesOut, failed, plain });
+  return { type: "counts", id: numberOf(text, "id"), counters };
+}
+
 /** A message of init as its text says it. */
 export function messageOf(text: string): Message {
-  const number = (name: string) => Number(new RegExp(` ${name}=(-?\\d+)`).exec(text)?.[1]);
+  const number = (name: string) => numberOf(text, name);
   if (text.startsWith("exited ")) return { type: "exited", pid: number("pid"), status: number("wstatus") };
-  const results = /results=(\[.*\])$/.exec(text)?.[1] ?? "";
-  return { type: "reply", id: number("id"), results: JSON.parse(results) };
+  return { type: "reply", id: number("id"), results: JSON.parse(fieldOf(text, "results")) };
 }
 
 /** Reads a RUN frame as init does; throws when it is not exactly one. */
@@ -69,6 +120,7 @@ export function decodeRun(frame: Buffer): { id: number; instructions: Required<I
   };
   const read = {
     s: () => take(take(4).readUInt32LE()).toString("utf8"),
+    b: () => take(take(4).readUInt32LE()),
     i: () => take(4).readInt32LE(),
     l: () => Number(take(8).readBigUInt64LE()),
   };

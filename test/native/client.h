@@ -90,6 +90,28 @@ static inline void client_send(const struct client *c, const uint8_t *bytes, siz
 	check_int(send(c->control, bytes, length, MSG_NOSIGNAL), length);
 }
 
+/* Sends with descriptors that go with the first byte. */
+static inline void client_send_fds(const struct client *c, const uint8_t *bytes, size_t length, const int *fds, int count)
+{
+	uint8_t control[CMSG_SPACE(64 * sizeof(int))] __attribute__((aligned(sizeof(struct cmsghdr)))) = {0};
+	struct iovec data = {.iov_base = (void *)bytes, .iov_len = length};
+	struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1};
+
+	if (count) {
+		struct cmsghdr *head = (struct cmsghdr *)control;
+
+		message.msg_control = control;
+		message.msg_controllen = CMSG_SPACE((size_t)count * sizeof(int));
+		*head = (struct cmsghdr){
+			.cmsg_len = CMSG_LEN((size_t)count * sizeof(int)),
+			.cmsg_level = SOL_SOCKET,
+			.cmsg_type = SCM_RIGHTS,
+		};
+		memcpy(CMSG_DATA(head), fds, (size_t)count * sizeof(int));
+	}
+	check_int(sendmsg(c->control, &message, MSG_NOSIGNAL), length);
+}
+
 static inline struct writer frame_begin(uint8_t *bytes, size_t size, uint8_t type, uint32_t id)
 {
 	struct writer w = {.at = bytes, .end = bytes + size};
@@ -180,6 +202,13 @@ static inline int client_exited(const struct client *c, int pid)
 	return m.values[1];
 }
 
+static inline void write_bytes(struct writer *w, const void *bytes, size_t length)
+{
+	write_uint(w, 4, length);
+	for (size_t i = 0; i < length; i++)
+		write_uint(w, 1, ((const uint8_t *)bytes)[i]);
+}
+
 static inline void write_op(struct writer *w, enum rl_opcode code, va_list fields)
 {
 	static const char *const types[RL_OP_END] = {
@@ -195,12 +224,14 @@ static inline void write_op(struct writer *w, enum rl_opcode code, va_list field
 			write_str(w, va_arg(fields, const char *));
 		else if (*type == 'l')
 			write_uint(w, 8, va_arg(fields, uint64_t));
+		else if (*type == 'b')
+			write_bytes(w, va_arg(fields, const void *), va_arg(fields, size_t));
 		else
 			write_uint(w, 4, (uint32_t)va_arg(fields, int));
 	}
 }
 
-/* Runs one operation. Returns its result. l fields are passed as uint64_t. */
+/* Runs one operation. Returns its result. l fields are passed as uint64_t, b fields as pointer and size_t. */
 static inline int client_op(struct client *c, enum rl_opcode code, ...)
 {
 	uint8_t bytes[8192];
@@ -225,18 +256,19 @@ struct process {
 	const char *cwd;
 	const char *argv[8];
 	const char *path; /* PATH; none if NULL */
+	int fd_count;
+	int fds[RL_FDS_MAX];
 };
 
-/* Starts a process. Returns its pid or -errno. */
-static inline int client_spawn(struct client *c, const struct process *p)
+/* Writes a SPAWN frame that announces so many descriptors. Returns its length. */
+static inline size_t encode_process(uint8_t *bytes, size_t size, uint32_t id, const struct process *p)
 {
-	uint8_t bytes[8192];
 	char path[512];
-	struct writer w = frame_begin(bytes, sizeof(bytes), RL_SPAWN, ++c->last_id);
+	struct writer w = frame_begin(bytes, size, RL_SPAWN, id);
 	uint16_t count = 0;
-	struct message m;
 
 	write_uint(&w, 1, p->flags);
+	write_uint(&w, 1, (uint64_t)p->fd_count);
 	write_uint(&w, 4, (uint32_t)(p->nofile_set ? p->nofile : -1));
 	write_str(&w, p->cwd ? p->cwd : "");
 	while (p->argv[count])
@@ -250,7 +282,17 @@ static inline int client_spawn(struct client *c, const struct process *p)
 		snprintf(path, sizeof(path), "PATH=%s", p->path);
 		write_str(&w, path);
 	}
-	client_send(c, bytes, frame_end(bytes, &w));
+	return frame_end(bytes, &w);
+}
+
+/* Starts a process. Returns its pid or -errno. */
+static inline int client_spawn(struct client *c, const struct process *p)
+{
+	uint8_t bytes[8192];
+	size_t length = encode_process(bytes, sizeof(bytes), ++c->last_id, p);
+	struct message m;
+
+	client_send_fds(c, bytes, length, p->fds, p->fd_count);
 	m = client_reply(c);
 	check_int(m.count, 1);
 	return m.values[0];

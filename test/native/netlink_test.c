@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <arpa/inet.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <sched.h>
+#include <sys/socket.h>
 
 #include "../../native/op.h"
 #include "harness.h"
@@ -114,12 +119,149 @@ static void mtu(void)
 	check_int(value, 1400);
 }
 
+/* Messages for op netlink, back to back. */
+struct batch {
+	size_t length;
+	uint8_t bytes[64 * 1024];
+};
+
+/* Appends a message whose body is followed by one attribute. */
+static void add(struct batch *batch, int type, int flags, const void *body, size_t size, int attribute, const void *data, size_t length)
+{
+	struct nlmsghdr head = {.nlmsg_type = (uint16_t)type, .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags)};
+	struct rtattr attr = {.rta_type = (uint16_t)attribute, .rta_len = (uint16_t)RTA_LENGTH(length)};
+	uint8_t *at = batch->bytes + batch->length;
+
+	head.nlmsg_len = (uint32_t)(NLMSG_SPACE(size) + (data ? RTA_LENGTH(length) : 0));
+	memcpy(at, &head, sizeof(head));
+	memcpy(at + NLMSG_HDRLEN, body, size);
+	if (data) {
+		memcpy(at + NLMSG_SPACE(size), &attr, sizeof(attr));
+		memcpy(at + NLMSG_SPACE(size) + RTA_LENGTH(0), data, length);
+	}
+	batch->length += NLMSG_ALIGN(head.nlmsg_len);
+}
+
+/* Gives lo an address 10.9.a.b/32. */
+static void add_address(struct batch *batch, int flags, uint8_t a, uint8_t b)
+{
+	const struct ifaddrmsg body = {.ifa_family = AF_INET, .ifa_prefixlen = 32, .ifa_index = 1};
+
+	add(batch, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL | flags, &body, sizeof(body), IFA_LOCAL, (uint8_t[]){10, 9, a, b}, 4);
+}
+
+static int run(int family, const struct batch *batch)
+{
+	cleanup_free uint8_t *exact = malloc(batch->length ? batch->length : 1); /* for the sanitizer */
+
+	memcpy(exact, batch->bytes, batch->length);
+	return call(netlink, I(family), {.b = {.at = exact, .length = batch->length}});
+}
+
+static bool has_address(const char *address)
+{
+	char line[64];
+
+	snprintf(line, sizeof(line), "|-- %s\n", address);
+	return strstr(content("/proc/net/fib_trie"), line) != NULL;
+}
+
+static void messages(void)
+{
+	struct batch batch = {0};
+
+	add_address(&batch, NLM_F_ACK, 0, 1);
+	add_address(&batch, 0, 0, 2); /* not acknowledged */
+	add_address(&batch, NLM_F_ACK, 0, 3);
+	check_int(run(NETLINK_ROUTE, &batch), 0);
+	check(has_address("10.9.0.1") && has_address("10.9.0.2") && has_address("10.9.0.3"));
+
+	batch.length = 0;
+	add_address(&batch, NLM_F_ACK, 0, 4);
+	add_address(&batch, NLM_F_ACK, 0, 1); /* has it already */
+	add_address(&batch, NLM_F_ACK, 0, 5);
+	check_int(run(NETLINK_ROUTE, &batch), -EEXIST);
+	check(has_address("10.9.0.4") && has_address("10.9.0.5"));
+
+	batch.length = 0;
+	for (int i = 0; i < 200; i++)
+		add_address(&batch, NLM_F_ACK, 1, (uint8_t)i);
+	check_int(run(NETLINK_ROUTE, &batch), 0);
+	check_int(run(NETLINK_ROUTE, &batch), -EEXIST); /* two hundred times */
+	batch.length = 0;
+	add_address(&batch, 0, 2, 1);
+	check_int(run(NETLINK_ROUTE, &batch), 0); /* waits for no answer */
+	check(has_address("10.9.2.1"));
+	check_int(run(99, &batch), -EPROTONOSUPPORT);
+}
+
+static void cut_messages(void)
+{
+	struct batch batch = {0};
+	size_t whole;
+
+	add_address(&batch, NLM_F_ACK, 3, 1);
+	whole = batch.length;
+	for (batch.length = 1; batch.length < whole; batch.length++)
+		check_int(run(NETLINK_ROUTE, &batch), -EINVAL);
+	add_address(&batch, NLM_F_ACK, 3, 2);
+	for (batch.length = whole + 1; batch.length < 2 * whole; batch.length++)
+		check_int(run(NETLINK_ROUTE, &batch), -EINVAL);
+	for (uint8_t length = 0; length < NLMSG_HDRLEN; length++) {
+		batch.bytes[0] = length; /* shorter than its own head: would be read for ever */
+		check_int(run(NETLINK_ROUTE, &batch), -EINVAL);
+	}
+	check(!has_address("10.9.3.1"));
+}
+
+#define NFT(message) (NFNL_SUBSYS_NFTABLES << 8 | (message))
+
+static void add_nft(struct batch *batch, int message, int flags, int attribute, const char *name)
+{
+	const struct nfgenmsg body = {.nfgen_family = 2 /* NFPROTO_IPV4 */};
+
+	add(batch, NFT(message), NLM_F_ACK | flags, &body, sizeof(body), attribute, name, strlen(name) + 1);
+}
+
+/* Runs a batch that creates table `name` if there is none, and with `missing` adds a chain to a table that is not there. */
+static int make_table(const char *name, bool missing)
+{
+	const struct nfgenmsg nftables = {.res_id = htons(NFNL_SUBSYS_NFTABLES)};
+	struct batch batch = {0};
+
+	add(&batch, NFNL_MSG_BATCH_BEGIN, 0, &nftables, sizeof(nftables), 0, NULL, 0);
+	add_nft(&batch, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, NFTA_TABLE_NAME, name);
+	if (missing) {
+		add_nft(&batch, NFT_MSG_NEWCHAIN, NLM_F_CREATE, NFTA_CHAIN_TABLE, "none");
+		add_nft(&batch, NFT_MSG_NEWCHAIN, NLM_F_CREATE, NFTA_CHAIN_TABLE, "none either");
+	}
+	add(&batch, NFNL_MSG_BATCH_END, 0, &nftables, sizeof(nftables), 0, NULL, 0);
+	return run(NETLINK_NETFILTER, &batch);
+}
+
+static void nftables(void)
+{
+	int first = make_table("one", false);
+
+	if (first == -EPROTONOSUPPORT || first == -EOPNOTSUPP) {
+		skipped("the kernel has no nf_tables");
+		return;
+	}
+	check_int(first, 0);
+	check_int(make_table("one", false), -EEXIST);
+	check_int(make_table("two", true), -ENOENT); /* answered with two errors, and undone as a whole */
+	check_int(make_table("two", false), 0);
+}
+
 int main(void)
 {
 	run_test("unshare and set_ids make us root of namespaces of our own", isolate);
 	run_test("link_up and link_mtu reach lo", loopback);
 	run_test("link_mtu is what the kernel then counts with", mtu);
 	run_test("an interface that is not there is -ENODEV", missing);
+	run_test("netlink sends messages at once, carries them all out, and gives the first error", messages);
+	run_test("netlink refuses messages that are cut off", cut_messages);
+	run_test("netlink sends batches to nftables, all or nothing", nftables);
 	run_test("a tap gets its name, address and default route", tap);
 	run_test("a tap gets its IPv6 address, usable at once, and default route", tap_v6);
 	return finish();

@@ -59,6 +59,24 @@ static int state(void)
 	return 0;
 }
 
+/* descriptors FILE: writes which file each of its descriptors is, as "0=a 1=b ", to FILE, which it renames into place */
+static int descriptors(const char *name)
+{
+	char text[8192], temporary[256], *at = text;
+	FILE *file;
+
+	for (int fd = 0; fd < 1024; fd++) {
+		char path[64], target[256] = "";
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		if (readlink(path, target, sizeof(target) - 1) > 0 && at < text + sizeof(text) - 300)
+			at += sprintf(at, "%d=%s ", fd, strrchr(target, '/') ? strrchr(target, '/') + 1 : target);
+	}
+	snprintf(temporary, sizeof(temporary), "%s.new", name);
+	file = fopen(temporary, "w");
+	return !file || fputs(text, file) < 0 || fclose(file) != 0 || rename(temporary, name) < 0;
+}
+
 /* signals: says "ready", then the number of every signal that it gets, until SIGTERM */
 static int signals(void)
 {
@@ -118,6 +136,8 @@ int main(int argc, char **argv)
 
 	if (!strcmp(what, "state"))
 		return state();
+	if (!strcmp(what, "descriptors"))
+		return descriptors(argv[2]);
 	if (!strcmp(what, "signals"))
 		return signals();
 	if (!strcmp(what, "daemon"))

@@ -1,45 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client.h"
+#include "run.h"
 
-/* `rlkit-ns enter`, `rlkit-ns guard` and the stand-in for docker-proxy. */
+/* `rlkit-ns enter` and `rlkit-ns guard`. */
 
 static char *const no_env[] = {NULL};
-
-struct run {
-	pid_t pid;
-	int status; /* the read end of the status pipe */
-	int output;
-};
-
-/* Runs rlkit-ns with the write end of a pipe as the descriptor that argv names by "FD". */
-static struct run start(const char *name, const char *const *argv, int at, char *const *env)
-{
-	int status[2], output[2];
-	struct run run = {0};
-
-	check_int(pipe2(status, O_CLOEXEC) | pipe2(output, O_CLOEXEC), 0);
-	run.status = status[0];
-	run.output = output[0];
-	run.pid = fork();
-	if (run.pid == 0) {
-		dup2(output[1], 1);
-		if (status[1] == at)
-			fcntl(at, F_SETFD, 0);
-		else
-			dup2(status[1], at);
-		execve(name, (char *const *)argv, env);
-		_exit(99);
-	}
-	close(status[1]);
-	close(output[1]);
-	return run;
-}
-
-static void stop(struct run *run)
-{
-	close(run->status);
-	close(run->output);
-}
 
 static struct run enter(pid_t pid, int flags, const char *cwd, const char *command, const char *argument)
 {
@@ -253,36 +218,6 @@ static void guard(void)
 	stop(&run);
 }
 
-static void docker_proxy(void)
-{
-	char path[128], link[128], *env[] = {path, NULL};
-	const char *const by_role[] = {"rlkit-ns", "docker-proxy", "-proto", "tcp", "", NULL};
-	const char *const by_name[] = {"/somewhere/rootlesskit-docker-proxy", "-proto", "udp", NULL};
-	struct run run;
-
-	enter_scratch();
-	check_int(symlink(rlkit_ns, "rootlesskit-docker-proxy"), 0);
-	snprintf(link, sizeof(link), "%s/rootlesskit-docker-proxy", scratch);
-	snprintf(path, sizeof(path), "PATH=%s", scratch);
-	run = start(rlkit_ns, by_role, 3, env);
-	check_text(read_until(run.status, -1), "1\ncannot start docker-proxy: No such file or directory\n");
-	check_int(wait_status(run.pid), 1 << 8);
-	stop(&run);
-
-	write_text("docker-proxy", "#!/bin/sh\necho \"$# $*\"\necho 0 >&3\n");
-	check_int(chmod("docker-proxy", 0755), 0);
-	run = start(rlkit_ns, by_role, 3, env);
-	check_text(read_until(run.status, -1), "0\n");
-	check_text(read_until(run.output, -1), "3 -proto tcp \n");
-	check_int(wait_status(run.pid), 0);
-	stop(&run);
-	run = start(link, by_name, 3, env);
-	check_text(read_until(run.output, -1), "2 -proto udp\n");
-	check_int(wait_status(run.pid), 0);
-	stop(&run);
-	leave_scratch();
-}
-
 static void usage(void)
 {
 	static const char *const wrong[][4] = {
@@ -312,7 +247,6 @@ int main(int argc, char **argv)
 	run_test("enter joins a pid namespace, forwards signals and ends as the command does", pid_namespace);
 	run_test("enter says at which stage it failed, and exits with 125, 126 or 127", failures);
 	run_test("guard ends as the command does, and ends it when the supervisor is gone", guard);
-	run_test("docker-proxy starts the real one, or tells dockerd why it cannot", docker_proxy);
 	run_test("wrong arguments give an exit status and nothing else", usage);
 	return finish();
 }

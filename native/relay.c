@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include "relay.h"
+
+/* Connections: accepted from a listener of the host, connected inside, tried again while the target refuses. */
+
+#define ACCEPT_MAX 64		/* for each turn of a listener */
+#define CONNECT_TIMEOUT 10000	/* milliseconds */
+#define KEEP_TIMEOUT 1000	/* … from the client's own address: where that is not routed back, nothing answers */
+#define RETRY_STEP 5
+#define RETRY_MAX 50
+#define STARVED_RETRY 200
+#define CONNECT_MARK 0x726c0001 /* src/ports/transparency-rules.ts marks what comes back by it */
+
+static struct connection *waiting; /* with something due */
+static struct connection *turns;   /* to go on in the next turn */
+static struct connection *over;	   /* to be freed at the end of this one */
+static int64_t next_due;
+static struct port *starving; /* any port that is */
+static bool descriptors_free;
+
+static void wait_until(struct connection *connection, int64_t due)
+{
+	if (!connection->due) {
+		connection->waiting_previous = NULL;
+		connection->waiting_next = waiting;
+		if (waiting)
+			waiting->waiting_previous = connection;
+		waiting = connection;
+	}
+	connection->due = due;
+	if (!next_due || due < next_due)
+		next_due = due;
+}
+
+static void wait_no_more(struct connection *connection)
+{
+	if (!connection->due)
+		return;
+	connection->due = 0;
+	if (connection->waiting_previous)
+		connection->waiting_previous->waiting_next = connection->waiting_next;
+	else
+		waiting = connection->waiting_next;
+	if (connection->waiting_next)
+		connection->waiting_next->waiting_previous = connection->waiting_previous;
+}
+
+void relay_again(struct connection *connection)
+{
+	if (connection->has_turn)
+		return;
+	connection->has_turn = true;
+	connection->turn = turns;
+	turns = connection;
+}
+
+static void side_end(struct side *side, bool reset)
+{
+	const struct linger now_or_never = {.l_onoff = 1};
+
+	if (side->fd >= 0) {
+		if (reset)
+			setsockopt(side->fd, SOL_SOCKET, SO_LINGER, &now_or_never, sizeof(now_or_never));
+		close(side->fd);
+	}
+	side->fd = -1;
+	free(side->rest);
+	side->rest = NULL;
+	if (side->pipe && side->length)
+		pipe_end(side->pipe); /* what is in it belongs to nobody else */
+	else if (side->pipe)
+		pipe_return(side->pipe);
+	side->pipe = NULL;
+}
+
+void connection_end(struct connection *connection, bool reset)
+{
+	struct port *port = connection->port;
+
+	if (connection->over)
+		return;
+	connection->over = true;
+	wait_no_more(connection);
+	side_end(&connection->sides[0], reset);
+	side_end(&connection->sides[1], reset);
+	if (connection->previous)
+		connection->previous->next = connection->next;
+	else
+		port->connections = connection->next;
+	if (connection->next)
+		connection->next->previous = connection->previous;
+	port->counters.open--;
+	descriptors_free = true;
+	/* Not now: this turn may have another event for it. One that has a turn is freed when that comes. */
+	if (connection->has_turn)
+		return;
+	connection->turn = over;
+	over = connection;
+}
+
+/* The target has refused: again in a moment, or no more. */
+static void refused(struct connection *connection)
+{
+	int64_t delay = RETRY_STEP * (int64_t)connection->attempts;
+
+	if (delay > RETRY_MAX)
+		delay = RETRY_MAX;
+	if (connection->attempts < UINT8_MAX)
+		connection->attempts++;
+	if (now - connection->began + delay <= connection->port->patience) {
+		wait_until(connection, now + (delay ? delay : 1));
+		return;
+	}
+	connection->port->counters.failed++;
+	connection_end(connection, true);
+}
+
+/* Makes a socket appear as the client. Returns 0 or -errno. */
+static int keep_client(int fd, const union address *client)
+{
+	const int yes = 1, mark = CONNECT_MARK;
+	bool four = client->any.sa_family == AF_INET;
+
+	if (setsockopt(fd, four ? IPPROTO_IP : IPPROTO_IPV6, four ? IP_TRANSPARENT : IPV6_TRANSPARENT, &yes, sizeof(yes)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0 ||
+	    /* One client may have several connections from one port: to other ports of ours, or to one in TIME_WAIT. */
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0)
+		return -errno;
+	return result_of(bind(fd, &client->any, address_size(client)));
+}
+
+static void established(struct connection *connection)
+{
+	const int yes = 1;
+
+	wait_no_more(connection);
+	connection->connecting = false;
+	setsockopt(connection->sides[1].fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+	connection->sides[1].writable = true;
+	connection->sides[0].writable = true;
+	connection->sides[0].readable = true; /* it costs one recv to find out, and mostly there is something */
+	pump(connection);
+}
+
+/*
+ * Clients whose attempts from their own address came to nothing: one that inside is the address of a neighbour, say, because
+ * the host and the target have the same private network. Each would wait a second each time.
+ */
+#define HOPELESS 64
+#define HOPELESS_FOR 60000 /* milliseconds */
+
+static struct {
+	const struct port *port;
+	union address client;
+	int64_t until;
+} hopeless[HOPELESS];
+static size_t hopeless_next;
+
+static void remember_hopeless(const struct port *port, const union address *client)
+{
+	hopeless[hopeless_next].port = port;
+	hopeless[hopeless_next].client = *client;
+	hopeless[hopeless_next].until = now + HOPELESS_FOR;
+	hopeless_next = (hopeless_next + 1) % HOPELESS;
+}
+
+static bool is_hopeless(const struct port *port, const union address *client)
+{
+	for (size_t i = 0; i < HOPELESS; i++)
+		if (hopeless[i].port == port && hopeless[i].until > now && address_same_host(&hopeless[i].client, client))
+			return true;
+	return false;
+}
+
+/* The address could not be kept: from here on without. */
+static void give_address_up(struct connection *connection)
+{
+	connection->keep = false;
+	connection->port->counters.plain++;
+}
+
+/* Starts a connection to the target. Returns 1 when it is there already, 0 when it is on its way, or -errno. */
+static int begin_connect(struct connection *connection, const union address *client)
+{
+	struct port *port = connection->port;
+	struct side *side = &connection->sides[1];
+	cleanup_fd int fd = socket(port->target.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int result;
+
+	if (fd < 0)
+		return -errno;
+	if (connection->keep && keep_client(fd, client) < 0) {
+		give_address_up(connection);
+		return begin_connect(connection, client);
+	}
+	if (!connection->keep)
+		bind_stand_in(fd, port, client);
+	result = result_of(connect(fd, &port->target.any, address_size(&port->target)));
+	if (result < 0 && result != -EINPROGRESS)
+		return result;
+	if (watch_add(fd, &side->watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) < 0)
+		return -errno;
+	side->fd = fd;
+	fd = -1;
+	return result == 0;
+}
+
+/* Connects inside; whatever comes of it, the connection is in good order afterwards. */
+static void connect_target(struct connection *connection)
+{
+	union address client = {0};
+	socklen_t size = sizeof(client);
+	int result;
+
+	wait_no_more(connection);
+	if (getpeername(connection->sides[0].fd, &client.any, &size) < 0) {
+		connection_end(connection, true); /* gone meanwhile */
+		return;
+	}
+	address_unmap(&client);
+	if (connection->keep && is_hopeless(connection->port, &client))
+		give_address_up(connection);
+	result = begin_connect(connection, &client);
+	if (result == -EMFILE || result == -ENFILE || result == -ENOBUFS || result == -ENOMEM) {
+		wait_until(connection, now + STARVED_RETRY);
+	} else if (result > 0) {
+		established(connection);
+	} else if (result == 0) {
+		connection->connecting = true;
+		wait_until(connection, now + (connection->keep ? KEEP_TIMEOUT : CONNECT_TIMEOUT));
+	} else if (connection->keep && result != -ECONNREFUSED) {
+		give_address_up(connection);
+		connect_target(connection);
+	} else {
+		refused(connection);
+	}
+}
+
+/* An attempt that was on its way has come to its end. */
+static void connect_ended(struct connection *connection, int error)
+{
+	struct side *side = &connection->sides[1];
+
+	if (!error) {
+		established(connection);
+		return;
+	}
+	close(side->fd);
+	side->fd = -1;
+	connection->connecting = false;
+	wait_no_more(connection);
+	if (connection->keep && error != ECONNREFUSED) {
+		union address client = {0};
+		socklen_t size = sizeof(client);
+
+		if (error == ETIMEDOUT && getpeername(connection->sides[0].fd, &client.any, &size) == 0) {
+			address_unmap(&client);
+			remember_hopeless(connection->port, &client);
+		}
+		give_address_up(connection);
+		connect_target(connection);
+	} else if (error == ETIMEDOUT) {
+		connection->port->counters.failed++;
+		connection_end(connection, true);
+	} else {
+		refused(connection);
+	}
+}
+
+static struct connection *connection_new(struct port *port, int fd, const union address *client)
+{
+	struct connection *connection = calloc(1, sizeof(*connection));
+
+	if (!connection)
+		return NULL;
+	for (uint8_t i = 0; i < 2; i++) {
+		connection->sides[i].watch.kind = WATCH_SIDE;
+		connection->sides[i].index = i;
+		connection->sides[i].fd = -1;
+	}
+	connection->sides[0].fd = fd;
+	connection->port = port;
+	connection->began = now;
+	connection->keep = port->keep_client && client->any.sa_family == port->target.any.sa_family &&
+			   !address_is_loopback(client) && !address_is_link_local(client);
+	connection->next = port->connections;
+	if (port->connections)
+		port->connections->previous = connection;
+	port->connections = connection;
+	port->counters.open++;
+	port->counters.accepted++;
+	return connection;
+}
+
+/* Stops watching a listener until there are descriptors again: it would report the same clients for ever. */
+static void starve(struct port *port)
+{
+	struct epoll_event nothing = {.data.ptr = &port->watch};
+
+	if (!port->starved)
+		epoll_ctl(epoll_fd, EPOLL_CTL_MOD, port->fd, &nothing);
+	port->starved = true;
+	starving = port;
+	pipes_trim();
+}
+
+void relay_accept(struct port *port)
+{
+	for (int i = 0; i < ACCEPT_MAX; i++) {
+		union address client = {0};
+		socklen_t size = sizeof(client);
+		struct connection *connection;
+		int fd = accept4(port->fd, &client.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd < 0) {
+			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+				starve(port);
+			if (errno == ECONNABORTED || errno == EINTR)
+				continue;
+			return;
+		}
+		address_unmap(&client);
+		connection = connection_new(port, fd, &client);
+		if (!connection) {
+			close(fd);
+			starve(port);
+			return;
+		}
+		if (watch_add(fd, &connection->sides[0].watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) < 0)
+			connection_end(connection, true);
+		else
+			connect_target(connection);
+	}
+}
+
+static int socket_error(int fd)
+{
+	int error = 0;
+	socklen_t size = sizeof(error);
+
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 ? errno : error;
+}
+
+void relay_event(struct watch *watch, uint32_t events)
+{
+	struct side *side = (struct side *)watch;
+	struct connection *connection = (struct connection *)(side - side->index);
+
+	if (connection->over || side->fd < 0)
+		return;
+	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		side->readable = true;
+	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+		side->writable = true;
+	if (connection->sides[1].fd >= 0 && !connection->connecting) {
+		pump(connection);
+	} else if (side->index == 1 && events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
+		connect_ended(connection, socket_error(side->fd));
+	} else if (side->index == 0 && events & (EPOLLHUP | EPOLLERR)) {
+		connection_end(connection, true); /* the client did not wait for the target */
+	}
+}
+
+/* Goes through what waits, and does what is due. */
+static void do_due(void)
+{
+	struct connection *next;
+
+	if (!next_due || now < next_due)
+		return;
+	next_due = 0;
+	for (struct connection *connection = waiting; connection; connection = next) {
+		next = connection->waiting_next;
+		if (connection->due > now) {
+			if (!next_due || connection->due < next_due)
+				next_due = connection->due;
+		} else if (connection->connecting) {
+			connect_ended(connection, ETIMEDOUT);
+		} else {
+			connect_target(connection);
+		}
+	}
+}
+
+/* Lets those go on that had let others go first. */
+static void do_turns(void)
+{
+	struct connection *list = turns;
+
+	turns = NULL;
+	while (list) {
+		struct connection *connection = list;
+
+		list = connection->turn;
+		connection->has_turn = false;
+		if (!connection->over) {
+			pump(connection);
+			continue;
+		}
+		connection->turn = over;
+		over = connection;
+	}
+}
+
+static void free_over(void)
+{
+	while (over) {
+		struct connection *connection = over;
+
+		over = connection->turn;
+		free(connection);
+	}
+}
+
+int relay_tick(void)
+{
+	static int64_t fed;
+
+	do_turns();
+	do_due();
+	free_over();
+	if (starving && (descriptors_free || now - fed >= STARVED_RETRY)) {
+		starving = NULL;
+		fed = now;
+		ports_feed();
+	}
+	descriptors_free = false;
+	if (turns)
+		return 0;
+	if (!next_due)
+		return starving ? STARVED_RETRY : -1;
+	return next_due <= now ? 0 : starving && next_due - now > STARVED_RETRY ? STARVED_RETRY : (int)(next_due - now);
+}
+
+void relay_end(struct port *port)
+{
+	while (port->connections)
+		connection_end(port->connections, true);
+}

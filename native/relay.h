@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef RLKIT_RELAY_H
+#define RLKIT_RELAY_H
+
+#include "portd.h"
+
+/* A connection of a client (side 0, accepted) with the target (side 1, connected by us). */
+
+/* One side, and the way of the bytes that come from it. */
+struct side {
+	struct watch watch;
+	uint8_t index;
+	bool readable : 1; /* there may be something to read; only EAGAIN says that there is nothing */
+	bool writable : 1;
+	bool ended : 1;	 /* the peer has sent its last byte */
+	bool shut : 1;	 /* … and the other side has been told */
+	bool bulk : 1;	 /* it comes in such amounts that a pipe pays */
+	int fd;		 /* -1: not connected */
+	uint32_t length; /* bytes in `rest` or in `pipe`, on their way to the other side */
+	uint32_t at;
+	uint8_t *rest;
+	struct pipe *pipe;
+};
+
+struct connection {
+	struct side sides[2];
+	struct port *port;
+	struct connection *next, *previous; /* of the port */
+	struct connection *waiting_next, *waiting_previous;
+	struct connection *turn;	    /* the next one to go on in the next turn, or to be freed */
+	int64_t began;
+	int64_t due; /* when to try again, or to give the attempt up; 0: neither */
+	uint8_t attempts;
+	bool connecting;
+	bool keep;	/* the client's address is to be kept */
+	bool has_turn;	/* it is in the list of the next turn */
+	bool over;
+};
+
+/* Moves what can be moved, both ways. Ends the connection when nothing more will come, or when a side is broken. */
+void pump(struct connection *connection);
+
+/* Has a connection go on in the next turn, when the others have had theirs. */
+void relay_again(struct connection *connection);
+
+/* Ends a connection; `reset` tells both sides that something was lost. The memory stays until the end of the turn. */
+void connection_end(struct connection *connection, bool reset);
+
+#endif
