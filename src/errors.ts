@@ -18,6 +18,7 @@ export type ErrorCode =
   | "NETWORK"
   | "TUN"
   | "STORAGE"
+  | "PORT"
   | "INSTANCE"
   | "INIT_LOST"
   | "INTERRUPTED";

@@ -1,22 +1,29 @@
-import { loadCommand } from "./cli/commands.ts";
+import { optionsFirst } from "./cli/command.ts";
+import { commandsOf, loadCommand } from "./cli/commands.ts";
 import { NeedsYargs, parseQuickly } from "./cli/parse.ts";
 import { report } from "./log.ts";
 import { exitNow } from "./native/calls.ts";
 import { printed } from "./output.ts";
 
+const isHelp = (word: string | undefined): boolean => word === undefined || ["--help", "-h", "help"].includes(word);
+
 async function main(argv: readonly string[]): Promise<number> {
-  const [name, ...rest] = argv;
+  const [name, second] = argv;
   if (name === "--version") return printed(`rlkit ${__VERSION__}\n`);
-  if (name === undefined || name === "--help" || name === "-h" || name === "help") {
-    return printed(await (await import("./cli/usage.ts")).overview());
+  const found = await loadCommand(argv);
+  if (found === undefined) {
+    const usage = await import("./cli/usage.ts");
+    if (isHelp(name)) return printed(await usage.overview());
+    if (isHelp(second) && commandsOf(name ?? "").length > 0) return printed(await usage.overview(name));
+    throw usage.unknownCommand(argv);
   }
-  const command = await loadCommand(name);
-  if (command === undefined) throw (await import("./cli/usage.ts")).unknownCommand(name);
+  const { command, rest } = found;
+  const words = command.optionsAnywhere ? optionsFirst(command.options, rest) : rest;
   try {
-    return await command.run(parseQuickly(command.options, rest));
+    return await command.run(parseQuickly(command.options, words));
   } catch (error) {
     if (!(error instanceof NeedsYargs)) throw error;
-    return printed(await (await import("./cli/usage.ts")).explain(command, rest));
+    return printed(await (await import("./cli/usage.ts")).explain(command, words));
   }
 }
 

@@ -7,5 +7,32 @@ export interface Command {
   operands: string;
   describe: string;
   options: OptionTable;
+  /** Options may come after operands, too: those are no command line of another program. */
+  optionsAnywhere?: true;
   run(parsed: Parsed): Promise<number>;
+}
+
+/**
+ * An argv with its options before its operands, up to `--`: `8080:80 --json` as `--json 8080:80`. The order is otherwise kept.
+ */
+export function optionsFirst(table: OptionTable, argv: readonly string[]): string[] {
+  const end = argv.indexOf("--");
+  const [head, tail] = end < 0 ? [argv, []] : [argv.slice(0, end), argv.slice(end + 1)];
+  const options: string[] = [];
+  const operands: string[] = [];
+  for (let i = 0; i < head.length; i += 1) {
+    const word = head[i] ?? "";
+    if (!/^-./.test(word)) operands.push(word);
+    else {
+      options.push(word);
+      const next = head[i + 1];
+      const type = table[word.replace(/^--/, "")]?.type;
+      // The value of the option is the next word.
+      if (type !== undefined && type !== "boolean" && next !== undefined && !next.startsWith("-")) {
+        options.push(next);
+        i += 1;
+      }
+    }
+  }
+  return operands.length + tail.length === 0 ? options : [...options, "--", ...operands, ...tail];
 }

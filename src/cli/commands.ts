@@ -7,12 +7,28 @@ const loaders: Record<string, () => Promise<{ command: Command }>> = {
   exec: () => import("./exec.ts"),
   env: () => import("./env.ts"),
   idmap: () => import("./idmap.ts"),
+  "ports list": () => import("./ports-list.ts"),
+  "ports add": () => import("./ports-add.ts"),
+  "ports remove": () => import("./ports-remove.ts"),
+  "ports drivers": () => import("./ports-drivers.ts"),
 };
 
-/** The names of all commands, in the order of the help. */
+/** The names of all commands, in the order of the help: one word each, or two. */
 export const commandNames: readonly string[] = Object.keys(loaders);
 
-/** Loads a command; undefined when there is none of that name. */
-export async function loadCommand(name: string): Promise<Command | undefined> {
-  return Object.hasOwn(loaders, name) ? (await loaders[name]?.())?.command : undefined;
+/** The commands whose first word of two is this one. */
+export const commandsOf = (group: string): readonly string[] =>
+  commandNames.filter((name) => name.startsWith(`${group} `));
+
+/** Loads the command that an argv begins with, and tells what follows its name; undefined when there is none. */
+export async function loadCommand(
+  argv: readonly string[],
+): Promise<{ command: Command; rest: readonly string[] } | undefined> {
+  for (const words of [1, 2]) {
+    const name = argv.slice(0, words).join(" ");
+    if (!Object.hasOwn(loaders, name)) continue;
+    const loaded = await loaders[name]?.();
+    return loaded && { command: loaded.command, rest: argv.slice(words) };
+  }
+  return undefined;
 }

@@ -43,7 +43,7 @@ async function run({ values, command }: Parsed): Promise<number> {
   }
   const given = (values["state-dir"] as string | undefined) ?? process.env.ROOTLESSKIT_STATE_DIR;
   const own = targetEnvironment(process.env);
-  const instance = findRunning(given === undefined ? undefined : resolve(given), own);
+  const instance = findRunning(given === undefined ? undefined : resolve(given));
   // The caller's environment, with what the target has been given beyond its own: where the instance is, and how to reach it.
   const inherited = [
     "ROOTLESSKIT_STATE_DIR",

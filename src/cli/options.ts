@@ -1,4 +1,5 @@
 import { networkNames } from "../network/driver.ts";
+import { portDriverNames } from "../ports/driver.ts";
 
 /** One command-line option, in yargs' own terms; the only place that says what there is. */
 interface Option {
@@ -19,6 +20,7 @@ export interface Parsed {
 }
 
 const network = { group: "Network:" };
+const ports = { group: "Ports:" };
 const namespaces = { group: "Namespaces:" };
 const mounts = { group: "Mounts:" };
 const ids = { group: "Users and groups:" };
@@ -33,6 +35,32 @@ export const runOptions: OptionTable = {
   ifname: { type: "string", describe: "name of the interface inside (tap0)", ...network },
   "disable-host-loopback": { type: "boolean", describe: "no way to the host's 127.0.0.1 from inside", ...network },
   ipv6: { type: "boolean", describe: "IPv6 as well", ...network },
+  publish: {
+    type: "array",
+    alias: "p",
+    describe: "publish a port: [HOSTIP]:PORT[:IP]:INNERPORT[/PROTO] (repeat)",
+    ...ports,
+  },
+  "port-driver": {
+    type: "string",
+    choices: ["auto", ...portDriverNames],
+    default: "auto",
+    describe: "what forwards ports",
+    ...ports,
+  },
+  "source-ip-transparent": {
+    type: "boolean",
+    default: true,
+    describe: "the target sees clients' own addresses (builtin driver, TCP)",
+    ...ports,
+  },
+  "source-ip-transparent-backend": {
+    type: "string",
+    choices: ["auto", "nft", "iptables"],
+    default: "auto",
+    describe: "what marks those connections",
+    ...ports,
+  },
   pidns: { type: "boolean", describe: "a pid namespace", ...namespaces },
   utsns: { type: "boolean", describe: "a host name of its own", ...namespaces },
   ipcns: { type: "boolean", describe: "System V IPC and POSIX queues of its own", ...namespaces },

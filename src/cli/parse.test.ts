@@ -85,7 +85,14 @@ test.each([
 test("the options of run: what is not given has its default or none", () => {
   const { values } = parseQuickly(runOptions, ["--", "true"]);
   const given = Object.entries(values).filter(([, value]) => value !== undefined);
-  expect(Object.fromEntries(given)).toEqual({ net: "auto", "subid-source": "auto", "log-level": "info" });
+  expect(Object.fromEntries(given)).toEqual({
+    net: "auto",
+    "port-driver": "auto",
+    "source-ip-transparent": true,
+    "source-ip-transparent-backend": "auto",
+    "subid-source": "auto",
+    "log-level": "info",
+  });
 });
 
 test("a command without operands refuses words, and names the first", () => {

@@ -35,6 +35,7 @@ export function parseQuickly(table: OptionTable, argv: readonly string[]): Parse
     string: [...names(table, "string"), ...numbers],
     boolean: [...names(table, "boolean"), "help"],
     array: names(table, "array"),
+    alias: Object.fromEntries(Object.entries(table).flatMap(([name, { alias }]) => (alias ? [[name, alias]] : []))),
     narg: Object.fromEntries(bare.map((name) => [name, 0])),
     configuration: { ...parserConfiguration, "duplicate-arguments-array": true },
   });

@@ -1,11 +1,10 @@
-import { info } from "../api/info.ts";
 import { RlkitError } from "../errors.ts";
 import { gatherFacts, type HostFacts } from "../host/facts.ts";
 import { launch } from "../launch/launch.ts";
 import { Scope } from "../launch/scope.ts";
 import { Signals } from "../launch/signals.ts";
 import { configureLog, flushLog } from "../log.ts";
-import { environmentList, type RunOptions, resolveRunOptions } from "../options/run-options.ts";
+import { type RunOptions, resolveRunOptions } from "../options/run-options.ts";
 import { type PlannedRun, planRun } from "../plan/planner.ts";
 import { announce } from "../supervisor/announce.ts";
 import { supervise } from "../supervisor/supervise.ts";
@@ -33,10 +32,10 @@ async function run(parsed: Parsed): Promise<number> {
 async function carryOut(plan: PlannedRun, options: RunOptions, facts: HostFacts, signals: Signals): Promise<number> {
   const scope = new Scope();
   try {
-    const instance = await launch(plan, environmentList(options.env), scope, signals);
+    const instance = await launch(plan, options, scope, signals);
     signals.forwardTo((signo) => void instance.control.signal(instance.target, signo));
     announce(plan, facts); // only now: whoever can't start is told why, and nothing else
-    return await supervise(instance, info(plan.stateDir, instance.init.pid, plan.network, options.network), scope);
+    return await supervise(instance, plan, options, scope);
   } finally {
     await scope.close();
   }

@@ -2,7 +2,7 @@ import { closest, distance } from "fastest-levenshtein";
 import yargs from "yargs";
 import { RlkitError } from "../errors.ts";
 import type { Command } from "./command.ts";
-import { commandNames, loadCommand } from "./commands.ts";
+import { commandNames, commandsOf, loadCommand } from "./commands.ts";
 import { parserConfiguration } from "./parse.ts";
 
 /** `, did you mean X?` if one of the known words is near enough to be meant. */
@@ -11,21 +11,31 @@ function suggestion(word: string, known: readonly string[]): string {
   return near !== undefined && distance(word, near) <= Math.max(2, word.length / 3) ? `, did you mean ${near}?` : "";
 }
 
-/** The error for a first word that is no command. */
-export function unknownCommand(word: string): RlkitError {
-  return new RlkitError("USAGE", `${JSON.stringify(word)} is not a command of rlkit${suggestion(word, commandNames)}`, {
-    hint: `to run it in namespaces: rlkit run -- ${word}; the commands are ${commandNames.join(", ")}`,
+/** The error for words that begin no command. */
+export function unknownCommand([first = "", second]: readonly string[]): RlkitError {
+  const group = commandsOf(first);
+  if (group.length > 0) {
+    const near = suggestion(`${first} ${second}`, group);
+    return new RlkitError("USAGE", `${JSON.stringify(`${first} ${second}`)} is not a command of rlkit${near}`, {
+      hint: `the commands are ${group.join(", ")}`,
+    });
+  }
+  const known = [...new Set(commandNames.map((name) => name.split(" ", 1)[0] ?? ""))];
+  return new RlkitError("USAGE", `${JSON.stringify(first)} is not a command of rlkit${suggestion(first, known)}`, {
+    hint: `to run it in namespaces: rlkit run -- ${first}; the commands are ${known.join(", ")}`,
   });
 }
 
-/** The help of rlkit as a whole. */
-export async function overview(): Promise<string> {
-  const parser = yargs([]).scriptName("rlkit").usage("$0 COMMAND [OPTION…]").version(false).help(false);
-  for (const name of commandNames) {
-    const command = await loadCommand(name);
-    if (command !== undefined) parser.command(`${name} ${command.operands}`, command.describe);
+/** The help of rlkit as a whole, or of the commands that begin with one word. */
+export async function overview(group?: string): Promise<string> {
+  const scriptName = group === undefined ? "rlkit" : `rlkit ${group}`;
+  const parser = yargs([]).scriptName(scriptName).usage("$0 COMMAND [OPTION…]").version(false).help(false);
+  for (const name of group === undefined ? commandNames : commandsOf(group)) {
+    const { command } = (await loadCommand(name.split(" "))) ?? {};
+    const words = group === undefined ? name : name.slice(group.length + 1);
+    if (command !== undefined) parser.command(`${words} ${command.operands}`, command.describe);
   }
-  parser.epilogue("rlkit COMMAND --help lists a command's options. rlkit --version prints the version.");
+  parser.epilogue(`${scriptName} COMMAND --help lists a command's options. rlkit --version prints the version.`);
   return `${await parser.wrap(null).getHelp()}\n`;
 }
 

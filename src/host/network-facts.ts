@@ -55,6 +55,7 @@ export function startNetworkFacts(name: NetworkName, path: string): () => Networ
   return () => ({
     pasta: probes.pasta(),
     slirp4netns: probes.slirp4netns(),
+    pesto: findProgram("pesto", path),
     tunProblem: tunProblem(),
     defaultRoute: hasDefaultRoute(),
   });

@@ -6,9 +6,12 @@ import { log, logs } from "../log.ts";
 import { socketpair } from "../native/calls.ts";
 import { rlkitNs } from "../native/paths.ts";
 import { HelperProcess } from "../network/helper-process.ts";
+import { environmentList, type RunOptions } from "../options/run-options.ts";
 import type { PlannedRun } from "../plan/planner.ts";
 import { printAction } from "../plan/print.ts";
 import type { Action, StepOf } from "../plan/steps.ts";
+import type { Ports } from "../ports/ports.ts";
+import { formatPortSpec } from "../ports/spec.ts";
 import { chooseStorage } from "../profiles/choose-storage.ts";
 import { Child } from "./children.ts";
 import { Control } from "./control.ts";
@@ -29,11 +32,14 @@ export interface Instance {
   helper: HelperProcess | undefined;
   /** api.sock, listening. */
   apiFd: number;
+  /** The published ports; loaded when somebody asks for them. Undefined where there is no driver for any. */
+  ports(): Promise<Ports | undefined>;
 }
 
 /** What the steps of one launch leave for later ones. */
 interface Launch {
   readonly run: PlannedRun;
+  readonly options: RunOptions;
   readonly env: readonly string[];
   readonly scope: Scope;
   readonly signals: Signals;
@@ -44,6 +50,7 @@ interface Launch {
   helper?: HelperProcess;
   apiFd?: number;
   target?: number;
+  ports?: Promise<Ports | undefined>;
   /** What steps found out that the target is to be told. */
   extraArgs: string[];
 }
@@ -115,6 +122,11 @@ const handlers: Handlers = {
     launch.extraArgs.push(`--storage-driver=${driver}`);
   },
 
+  publish: async (launch, { ports }) => {
+    const published = await (await portsOf(launch))?.table.addAll(ports);
+    for (const { spec } of published ?? []) log.info(`published ${formatPortSpec(spec)}`);
+  },
+
   "write-child-pid": ({ run, init }) => {
     writeState(run, "child_pid", String(made(init, "init").pid), 0o444);
   },
@@ -133,6 +145,24 @@ const handlers: Handlers = {
   },
 };
 
+function portsOf(launch: Launch): Promise<Ports | undefined> {
+  const { run, options, signals } = launch;
+  launch.ports ??= (async () => {
+    const { makePorts } = await import("../ports/ports.ts");
+    const ports = makePorts({
+      name: run.portDriver,
+      network: run.network,
+      stateDir: run.stateDir,
+      control: made(launch.control, "init"),
+      interrupted: signals.check,
+      options,
+    });
+    launch.scope.defer(() => ports?.close());
+    return ports;
+  })();
+  return launch.ports;
+}
+
 async function runInsideSteps(launch: Launch, steps: readonly StepOf<"inside">[]): Promise<void> {
   const result = await runInside(made(launch.control, "init"), steps);
   // The process that goes on as pid 1 inside is a child of ours as well; the one that forked it has ended.
@@ -143,13 +173,8 @@ async function runInsideSteps(launch: Launch, steps: readonly StepOf<"inside">[]
 }
 
 /** Carries out a plan up to the target's start. What it acquires is undone by the scope, also when it throws. */
-export async function launch(
-  run: PlannedRun,
-  env: readonly string[],
-  scope: Scope,
-  signals: Signals,
-): Promise<Instance> {
-  const state: Launch = { run, env, scope, signals, extraArgs: [] };
+export async function launch(run: PlannedRun, options: RunOptions, scope: Scope, signals: Signals): Promise<Instance> {
+  const state: Launch = { run, options, env: environmentList(options.env), scope, signals, extraArgs: [] };
   let batch: StepOf<"inside">[] = [];
   for (const step of run.steps) {
     signals.check();
@@ -170,5 +195,6 @@ export async function launch(
     target: made(state.target, "the target"),
     helper: state.helper,
     apiFd: made(state.apiFd, "api.sock"),
+    ports: () => portsOf(state),
   };
 }

@@ -1,10 +1,8 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { RlkitError } from "../errors.ts";
-import { currentUser } from "../host/idmap-facts.ts";
 import type { Environment } from "../options/run-options.ts";
 import { Clone } from "../plan/operations.ts";
-import { dockerStateDir } from "../profiles/docker.ts";
 
 /** A running instance, seen from outside. */
 export interface Running {
@@ -52,21 +50,25 @@ function inspect(stateDir: string): Running {
   }
 }
 
-/** State directories of this user that may belong to something running. */
-function candidates(env: Environment): string[] {
-  const base = env.XDG_RUNTIME_DIR || env.TMPDIR || "/tmp";
-  const { uid, home = "/" } = currentUser();
-  // Where findRuntimeDir puts dockerd's.
-  const standIns = [`/run/user/${uid}`, join(env.HOME || home, ".docker", "run")];
-  const runtimeDirs = env.XDG_RUNTIME_DIR ? [env.XDG_RUNTIME_DIR] : standIns;
-  const own = readdirSync(base).filter((name) => /^rlkit-\d+$/.test(name));
-  return [...runtimeDirs.map(dockerStateDir), ...own.map((name) => join(base, name))];
+/** The state directories of all that this user has running under rlkit: what each `rlkit-ns init` was told. */
+function stateDirs(): string[] {
+  const found = new Set<string>();
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      if (!readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith("rlkit-ns\0init\0")) continue;
+      const dir = /(?:^|\0)ROOTLESSKIT_STATE_DIR=([^\0]*)/.exec(readFileSync(`/proc/${pid}/environ`, "utf8"))?.[1];
+      if (dir) found.add(dir);
+    } catch {
+      // Another user's, or it has just ended.
+    }
+  }
+  return [...found].sort();
 }
 
 /** Finds the instance to join: by its state directory, or the only one of this user that runs. */
-export function findRunning(stateDir: string | undefined, env: Environment): Running {
+export function findRunning(stateDir: string | undefined): Running {
   if (stateDir !== undefined) return inspect(stateDir);
-  const found = candidates(env).flatMap((dir) => {
+  const found = stateDirs().flatMap((dir) => {
     try {
       return [inspect(dir)];
     } catch {

@@ -7,6 +7,8 @@ import { slirp4netns } from "./slirp4netns.ts";
 export interface NetworkFacts {
   slirp4netns: Helper | undefined;
   pasta: Helper | undefined;
+  /** pesto, which tells a running pasta about ports; undefined when it isn't on PATH or doesn't matter. */
+  pesto?: string | undefined;
   /** Why /dev/net/tun can't be opened for reading and writing; undefined when it can. */
   tunProblem: string | undefined;
   /** Whether the host has a default route: pasta copies its interface's settings from there. */

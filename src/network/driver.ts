@@ -47,12 +47,17 @@ export interface HelperDriver {
   /** How the helper says that it is ready: it writes to fd 3, or it writes its pid to a file. */
   ready: "fd" | "pid-file";
   /** argv after the program's path. `{child}` stands for init's pid, `{pid-file}` for the file. */
-  args(options: NetworkOptions, helper: Helper): string[];
+  args(options: NetworkOptions, helper: Helper, forwarding: Forwarding): string[];
   /** What init does before the helper starts, with reasons. */
   before(options: NetworkOptions): ReasonedInstruction[];
   /** What init does once the helper is ready. */
   after(options: NetworkOptions): ReasonedInstruction[];
 }
+
+/**
+ * What the helper does about published ports: nothing, what it is told on a socket, or (pasta) whatever listens inside.
+ */
+export type Forwarding = { kind: "none" } | { kind: "socket"; path: string } | { kind: "all" };
 
 /** An instruction for init with the sentence that `rlkit plan` prints. */
 export type ReasonedInstruction = Instruction & { why: string };

@@ -49,6 +49,11 @@ export class HelperProcess {
     [this.#ready, this.#output, this.#guard] = [ready, output, guard];
   }
 
+  /** Whether it still carries packets. */
+  get running(): boolean {
+    return this.#child.poll() === undefined;
+  }
+
   /** Resolves once the helper carries packets. Throws, with what it said, when it ends or stays silent instead. */
   async ready(interrupted: () => void): Promise<void> {
     const deadline = Date.now() + READY_DEADLINE;

@@ -4,17 +4,23 @@ import { addresses, type HelperDriver } from "./driver.ts";
 export const pasta: HelperDriver = {
   name: "pasta",
   defaultMtu: 65520,
-  probes: ["--config-net", "--ns-ifname", "--dns-forward", "--no-map-gw", "--ipv4-only", "--host-lo-to-ns-lo", "--pid"],
+  probes: [
+    ...["--config-net", "--ns-ifname", "--dns-forward", "--no-map-gw", "--ipv4-only", "--host-lo-to-ns-lo", "--pid"],
+    "--conf-path", // since 2026: forwards can be changed while it runs, by pesto
+  ],
   required: ["--config-net", "--ns-ifname", "--dns-forward", "--pid"],
   ready: "pid-file",
 
-  args(options, helper) {
+  args(options, helper, forwarding) {
     const { child, gateway, dns, prefix } = addresses(options);
     const args = ["--foreground", "--stderr", "--pid", "{pid-file}", "--config-net"];
     args.push("--ns-ifname", options.ifname, "--mtu", String(options.mtu ?? this.defaultMtu));
     args.push("--address", child, "--netmask", String(prefix), "--gateway", gateway, "--dns-forward", dns);
     // Left alone, pasta maps every listening port of the host's loopback into the namespace.
-    args.push("--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none");
+    // With --tcp-ports auto it can't be kept from that: in some versions the one then does not work without the other.
+    if (forwarding.kind === "all") args.push("--tcp-ports", "auto", "--udp-ports", "auto");
+    else args.push("--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none");
+    if (forwarding.kind === "socket") args.push("--conf-path", forwarding.path);
     if (options.disableHostLoopback) args.push("--no-map-gw");
     if (!options.ipv6) args.push("--ipv4-only");
     if (helper.features.has("--host-lo-to-ns-lo")) args.push("--host-lo-to-ns-lo");

@@ -15,7 +15,7 @@ export const slirp4netns: HelperDriver = {
   required: ["--netns-type"],
   ready: "fd",
 
-  args(options, helper) {
+  args(options, helper, forwarding) {
     const args = ["--mtu", String(options.mtu ?? this.defaultMtu), "--ready-fd", "3"];
     if (options.disableHostLoopback) args.push("--disable-host-loopback");
     if (options.cidr.custom) args.push("--cidr", `${ipv4(options.cidr.base)}/${options.cidr.prefix}`);
@@ -23,6 +23,7 @@ export const slirp4netns: HelperDriver = {
     // where it has them.
     for (const wall of ["--enable-sandbox", "--enable-seccomp"]) if (helper.features.has(wall)) args.push(wall);
     if (options.ipv6) args.push("--enable-ipv6");
+    if (forwarding.kind === "socket") args.push("--api-socket", forwarding.path);
     return [...args, "{child}", options.ifname];
   },
 

@@ -19,6 +19,7 @@ test("without options: the defaults of a plain command", () => {
       disableHostLoopback: false,
       ipv6: false,
     },
+    ports: { driver: "auto", publish: [], keepClient: true, backend: "auto" },
     namespaces: { pid: false, uts: false, ipc: false, cgroup: false },
     copyUp: [],
     propagation: "rprivate",

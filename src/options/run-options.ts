@@ -4,6 +4,8 @@ import { RlkitError } from "../errors.ts";
 import type { SubidSource } from "../idmap/source.ts";
 import type { LogLevel } from "../log.ts";
 import type { NetworkName, NetworkOptions } from "../network/driver.ts";
+import type { PortDriverName, PortSpec } from "../ports/driver.ts";
+import { parsePortSpec } from "../ports/spec.ts";
 import { parseCidr } from "./cidr.ts";
 
 /** The target's environment, by name. */
@@ -17,6 +19,14 @@ export interface RunOptions {
   /** Absolute; undefined for the profile's own place. */
   stateDir: string | undefined;
   network: NetworkOptions & { name: NetworkName };
+  ports: {
+    driver: PortDriverName | "auto";
+    /** To be published before the target starts. */
+    publish: readonly PortSpec[];
+    /** Programs inside are to see the addresses of clients, and by which means. */
+    keepClient: boolean;
+    backend: "auto" | "nft" | "iptables";
+  };
   namespaces: { pid: boolean; uts: boolean; ipc: boolean; cgroup: boolean };
   copyUp: readonly string[];
   propagation: Propagation;
@@ -130,6 +140,12 @@ export function resolveRunOptions(parsed: Parsed, env: NodeJS.ProcessEnv, cwd: s
       // dockerd's containers are other people's programs: no way to the host's loopback unless asked for.
       disableHostLoopback: (values["disable-host-loopback"] as boolean | undefined) ?? profile === "docker",
       ipv6: values.ipv6 === true,
+    },
+    ports: {
+      driver: text("port-driver") as RunOptions["ports"]["driver"],
+      publish: list("publish").map((spec) => parsePortSpec(spec, { defaultProto: "tcp" })),
+      keepClient: values["source-ip-transparent"] !== false,
+      backend: text("source-ip-transparent-backend") as RunOptions["ports"]["backend"],
     },
     namespaces: {
       pid: values.pidns === true,

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { HostFacts } from "../host/facts.ts";
 import type { Network } from "../network/choose.ts";
-import type { Addresses, NetworkOptions, ReasonedInstruction } from "../network/driver.ts";
+import type { Addresses, Forwarding, NetworkOptions, ReasonedInstruction } from "../network/driver.ts";
 import { inside } from "./inside.ts";
 import { Mount } from "./operations.ts";
 import type { Step } from "./steps.ts";
@@ -9,10 +9,10 @@ import type { Step } from "./steps.ts";
 const asStep = ({ op, why }: ReasonedInstruction): Step => inside(op, why);
 
 /** Starts the helper and goes on: it gets ready while the mounts are made. */
-export function startHelper(options: NetworkOptions, network: Network): Step[] {
+export function startHelper(options: NetworkOptions, network: Network, forwarding: Forwarding): Step[] {
   if (network.kind !== "helper") return [];
   const { driver, helper, why } = network;
-  const args = driver.args(options, helper);
+  const args = driver.args(options, helper, forwarding);
   return [
     ...driver.before(options).map(asStep),
     { do: "start-helper", driver: driver.name, path: helper.path, args, ready: driver.ready, why },

@@ -3,15 +3,18 @@ import type { IdMap } from "../idmap/map.ts";
 import { chooseNetwork, type Network } from "../network/choose.ts";
 import { addresses } from "../network/driver.ts";
 import { type Environment, environmentList, type RunOptions } from "../options/run-options.ts";
+import { choosePortDriver } from "../ports/capabilities.ts";
+import type { PortDriverName } from "../ports/driver.ts";
 import { dockerProfile } from "../profiles/docker.ts";
 import { plainProfile } from "../profiles/plain.ts";
-import type { Profile } from "../profiles/profile.ts";
+import type { Note, Profile } from "../profiles/profile.ts";
 import { copyUp } from "./copy-up.ts";
 import { idMaps } from "./id-maps.ts";
 import { inside } from "./inside.ts";
 import { kernelFileSystems, propagation } from "./mounts.ts";
 import { configureNetwork, nameResolution, startHelper } from "./networking.ts";
 import { Clone, Mount } from "./operations.ts";
+import { forwarding, portNotes, publish } from "./publishing.ts";
 import type { Plan, Step } from "./steps.ts";
 
 /** What a run will do, and where: the plan with the few values that others want to know. */
@@ -19,12 +22,16 @@ export interface PlannedRun {
   steps: Plan;
   stateDir: string;
   network: Network;
+  portDriver: PortDriverName;
   profile: Profile;
+  /** Sentences for the log: what was decided that the user might have expected otherwise. */
+  notes: readonly Note[];
 }
 
 /** Decides everything about a run. Pure: the same options and facts give the same plan. Throws what makes it impossible. */
 export function planRun(options: RunOptions, facts: HostFacts): PlannedRun {
   const network = chooseNetwork(options.network.name, facts.network);
+  const portDriver = choosePortDriver(options.ports.driver, network);
   const profile = options.profile === "docker" ? dockerProfile(options, facts, network) : plainProfile(options, facts);
   const stateDir = options.stateDir ?? profile.stateDir;
   const env = targetEnvironment(profile.env, stateDir, facts);
@@ -42,18 +49,20 @@ export function planRun(options: RunOptions, facts: HostFacts): PlannedRun {
     maps,
     ...becomeRoot(maps, facts),
     ...pidNamespace(options),
-    ...startHelper(options.network, network),
+    ...startHelper(options.network, network, forwarding(portDriver, stateDir, facts.network.pesto)),
     propagation(options.propagation),
     ...facts.copyUp.flatMap((directory) => copyUp(directory, facts.runId)),
     ...kernelFileSystems(options, facts, network),
     ...configureNetwork(options.network, network),
     ...(network.kind === "helper" ? nameResolution(addresses(options.network), stateDir, facts, copied) : []),
     ...profile.steps,
+    ...publish(options.ports.publish, portDriver),
     { do: "write-child-pid", why: "init's pid: nsenter and RootlessKit's clients look for it" },
     { do: "listen-api", why: "before the target starts: dockerd 28 and later asks at once and does not ask again" },
     { do: "start-target", argv: profile.command, env, openFiles: options.openFiles, why: "what all this was for" },
   ];
-  return { steps, stateDir, network, profile };
+  const notes = [...profile.notes, ...portNotes(options.ports.publish, portDriver)];
+  return { steps, stateDir, network, portDriver, profile, notes };
 }
 
 function targetEnvironment(env: Environment, stateDir: string, { ids }: HostFacts): string[] {

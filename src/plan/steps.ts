@@ -1,5 +1,6 @@
 import type { IdMap } from "../idmap/map.ts";
 import type { HelperDriver } from "../network/driver.ts";
+import type { PortDriverName, PortSpec } from "../ports/driver.ts";
 import type { StorageDriver } from "../profiles/storage.ts";
 import type { Operation } from "./operations.ts";
 
@@ -20,6 +21,7 @@ export type Action =
   | { do: "await-helper" }
   | { do: "write-state-file"; name: string; content: string }
   | { do: "choose-storage"; dataRoot: string; candidates: readonly StorageDriver[] }
+  | { do: "publish"; driver: PortDriverName; ports: readonly PortSpec[] }
   | { do: "write-child-pid" }
   | { do: "listen-api" }
   | { do: "start-target"; argv: readonly string[]; env: readonly string[]; openFiles: number };

@@ -11,7 +11,7 @@ import type { Profile } from "./profile.ts";
 import { storageDrivers } from "./storage.ts";
 
 /** The directory that dockerd-rootless.sh uses too, and where `docker`'s and nerdctl's tools look for child_pid. */
-export const dockerStateDir = (runtimeDir: string): string => join(runtimeDir, "dockerd-rootless");
+const dockerStateDir = (runtimeDir: string): string => join(runtimeDir, "dockerd-rootless");
 
 /** The variables with which a docker client finds this daemon. */
 export function dockerClientEnv({ runtimeDir, settings }: DockerFacts): Record<string, string> {

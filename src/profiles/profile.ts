@@ -1,6 +1,12 @@
 import type { Environment } from "../options/run-options.ts";
 import type { Step } from "../plan/steps.ts";
 
+/** A sentence for the log. */
+export interface Note {
+  level: "info" | "warn";
+  text: string;
+}
+
 /** What a kind of target needs beyond the namespaces. */
 export interface Profile {
   /** The state directory, unless the user chose one. */
@@ -13,6 +19,5 @@ export interface Profile {
   steps: readonly Step[];
   /** What clients outside need to find the target, by variable. */
   clientEnv: Environment;
-  /** Sentences for the log: what was decided that the user might have expected otherwise. */
-  notes: readonly { level: "info" | "warn"; text: string }[];
+  notes: readonly Note[];
 }

@@ -11,15 +11,15 @@ export function exportLine(name: string, value: string): string {
 }
 
 /** Says what was decided for the user, and how clients reach the target. */
-export function announce({ network, profile }: PlannedRun, facts: HostFacts): void {
+export function announce({ network, portDriver, profile, notes }: PlannedRun, facts: HostFacts): void {
   if (facts.ids.user.uid === 0) {
     log.warn("running as root: rlkit is made for ordinary users, and root needs no user namespace", {
       fix: "run it as the user whom the containers are for",
     });
   }
   for (const { severity, text, fix } of checkIdMaps(facts.ids)) if (severity === "warning") log.warn(text, { fix });
-  if (network.kind === "helper") log.info(`network: ${network.driver.name}, ${network.why}`);
-  for (const { level, text } of profile.notes) log[level](text);
+  if (network.kind === "helper") log.info(`network: ${network.driver.name}, ${network.why}; ports: ${portDriver}`);
+  for (const { level, text } of notes) log[level](text);
   const lines = Object.entries(profile.clientEnv).map(([name, value]) => exportLine(name, value));
   if (lines.length === 0 || !logs("info")) return;
   // At a terminal, lines to paste; elsewhere one line of the log, since others may parse it.

@@ -1,5 +1,4 @@
 import { closeSync } from "node:fs";
-import type { Info } from "../api/info.ts";
 import { RlkitError } from "../errors.ts";
 import { watchChildren } from "../launch/children.ts";
 import type { Instance } from "../launch/launch.ts";
@@ -7,6 +6,8 @@ import type { Scope } from "../launch/scope.ts";
 import { flushLog, log } from "../log.ts";
 import { trimMemory } from "../native/calls.ts";
 import { shellStatus } from "../native/capture.ts";
+import type { RunOptions } from "../options/run-options.ts";
+import type { PlannedRun } from "../plan/planner.ts";
 
 /** Milliseconds in which a short command is likely to end, before anything is loaded for a long one. */
 const SHORT_COMMAND = 20;
@@ -17,13 +18,17 @@ const SHORT_COMMAND = 20;
 const SETTLED = [1000, 15_000];
 
 /** Stays with a started target until it ends; resolves to its exit status as a shell would say it. */
-export async function supervise(instance: Instance, info: Info, scope: Scope): Promise<number> {
+export async function supervise(
+  instance: Instance,
+  plan: PlannedRun,
+  options: RunOptions,
+  scope: Scope,
+): Promise<number> {
   const { control, init, helper, target, apiFd } = instance;
   let ended: number | undefined;
   let wake: () => void = () => {};
   let lost = false;
-  control.onExit((pid, status) => {
-    if (pid !== target) return;
+  control.onEnd(target, (status) => {
     ended = status;
     wake();
   });
@@ -36,16 +41,13 @@ export async function supervise(instance: Instance, info: Info, scope: Scope): P
   if (ended === undefined && !lost) {
     flushLog({ expectMore: true });
     await control.attach();
-    const { serveApi } = await import("../api/server.ts"); // node:http takes 5 ms, and the target is already running
-    const server = serveApi(apiFd, info);
-    scope.defer(() => {
-      server.close();
-      server.closeAllConnections();
-    });
     scope.defer(watchChildren());
     await helper?.watch((status) => {
       log.error(`${helper.name} has ended (status ${shellStatus(status)}): there is no network inside any more`);
     });
+    // Node's http takes 5 ms to load, and the target is already running.
+    const { serveInstance } = await import("../api/instance.ts");
+    await serveInstance(instance, plan, options, scope);
     const timers = SETTLED.map((delay) => setTimeout(trimMemory, delay));
     await new Promise<void>((resolve) => {
       wake = resolve;

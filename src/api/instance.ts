@@ -1,0 +1,55 @@
+import type { Instance } from "../launch/launch.ts";
+import type { Scope } from "../launch/scope.ts";
+import { log } from "../log.ts";
+import type { RunOptions } from "../options/run-options.ts";
+import type { PlannedRun } from "../plan/planner.ts";
+import type { Ports } from "../ports/ports.ts";
+import { type Info, info } from "./info.ts";
+import type { Metrics } from "./metrics.ts";
+import { isOwner } from "./peer.ts";
+import { serveApi } from "./server.ts";
+
+/** Serves the API of a run whose target has started, on its api.sock, until the scope ends. */
+export async function serveInstance(
+  instance: Instance,
+  plan: PlannedRun,
+  options: RunOptions,
+  scope: Scope,
+): Promise<void> {
+  const ports = await instance.ports();
+  await ports?.portd?.attach();
+  const tell = (): Info =>
+    info(plan.stateDir, instance.init.pid, plan.network, options.network, {
+      name: plan.portDriver,
+      keepClient: options.ports.keepClient,
+      backend: ports?.transparency(),
+    });
+  const api = { info: tell, ports: ports?.table, metrics: () => gatherMetrics(tell(), instance, plan, ports) };
+  const server = serveApi({ fd: instance.apiFd }, api, isOwner);
+  scope.defer(() => server.close());
+}
+
+async function gatherMetrics(
+  { version }: Info,
+  { helper }: Instance,
+  { network, portDriver }: PlannedRun,
+  ports: Ports | undefined,
+): Promise<Metrics> {
+  const processes: Metrics["processes"][number][] = [];
+  if (helper !== undefined) processes.push({ name: helper.name, up: helper.running, restarts: 0 });
+  const { portd } = ports ?? {};
+  // It runs from the first port on.
+  if (portd?.running !== undefined) processes.push({ name: "portd", up: portd.running, restarts: portd.restarts });
+  return {
+    version,
+    network: network.kind === "helper" ? network.driver.name : network.kind,
+    portDriver,
+    ports: ports?.table.list() ?? [],
+    counters: await ports?.table.counters()?.catch((error: unknown) => {
+      // The rest is still worth telling, above all that portd is down.
+      log.debug(`no counters: ${String(error)}`);
+      return undefined;
+    }),
+    processes,
+  };
+}

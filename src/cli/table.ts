@@ -1,0 +1,38 @@
+/** A column's heading, and whether its cells are numbers. */
+export interface Column {
+  head: string;
+  right?: true;
+}
+
+const NO_LINES = Object.fromEntries(
+  [
+    ...["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left", "bottom-right"],
+    ...["left", "left-mid", "mid", "mid-mid", "right", "right-mid"],
+  ].map((part) => [part, ""]),
+);
+
+/** Rows as a table without lines, as docker prints them; each line ends without blanks. */
+export async function printTable(
+  columns: readonly Column[],
+  rows: readonly (readonly (string | number)[])[],
+): Promise<string> {
+  const { default: Table } = await import("cli-table3");
+  const table = new Table({
+    head: columns.map(({ head }) => head),
+    colAligns: columns.map(({ right }) => (right ? "right" : "left")),
+    style: { head: [], border: [], "padding-left": 0, "padding-right": 2, compact: true },
+    chars: { ...NO_LINES, middle: "" },
+  });
+  table.push(...rows.map((row) => [...row]));
+  return table.toString().replaceAll(/ +$/gm, "").concat("\n");
+}
+
+const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+
+/** A number of bytes for people: 999 B, 1.2 KiB, 37 MiB. */
+export function humanBytes(bytes: number): string {
+  let [value, unit] = [bytes, 0];
+  // Not from 1000 to 1023 of any unit: four digits are more than a glance takes in.
+  while (value >= 999.5 && unit < UNITS.length - 1) [value, unit] = [value / 1024, unit + 1];
+  return `${unit > 0 && value < 9.95 ? value.toFixed(1) : Math.round(value)} ${UNITS[unit]}`;
+}
