@@ -8,14 +8,20 @@ import { removeStaleUsers, testUser } from "../test/helpers/user.ts";
 import { benchDockerd } from "./bench/dockerd.ts";
 import { benchLaunch } from "./bench/launch.ts";
 import { benchMemory } from "./bench/memory.ts";
+import { benchPorts } from "./bench/ports.ts";
 import { printTable, writeJson } from "./bench/report.ts";
 import { type Subject, subjects } from "./bench/subject.ts";
 
-const USAGE = `npm run bench [-- [launch] [dockerd] [memory] [--node PATH] [--rounds N]]
+const USAGE = `npm run bench [-- [launch] [dockerd] [memory] [ports] [--node PATH] [--rounds N]]
 Compares rlkit with the machine's RootlessKit, as an ordinary user (run it as root, after npm run build).
 PATH is the Node that rlkit runs on, a file whose name is node; by default the machine's.`;
 
-const BENCHES = { launch: [benchLaunch, 25], dockerd: [benchDockerd, 7], memory: [benchMemory, 3] } as const;
+const BENCHES = {
+  launch: [benchLaunch, 25],
+  dockerd: [benchDockerd, 7],
+  memory: [benchMemory, 3],
+  ports: [benchPorts, 5],
+} as const;
 const isBench = (name: string): name is keyof typeof BENCHES => name in BENCHES;
 
 const { values, positionals } = parseArgs({

@@ -60,7 +60,8 @@ count_native() {
 
 need_node
 step "packages" need_packages uidmap slirp4netns passt docker.io:dockerd rootlesskit fuse-overlayfs gcc make libc6-dev \
-  musl-tools busybox-static:busybox iptables iproute2 procps bsdutils
+  musl-tools busybox-static:busybox iptables nftables iproute2 procps bsdutils \
+  clang libclang-rt-dev
 step "npm ci" install_dependencies
 step "npm run build" build
 step "/dev/net/tun" open_device /dev/net/tun 10 200
@@ -71,6 +72,7 @@ report() { printf '%s ' --reporter=default --reporter=json "--outputFile.json=$R
 # shellcheck disable=SC2046  # one word per option
 stage check count_vitest in_repository npm run check -- -- $(report check)
 stage native count_native in_repository make -k -C native test
+stage fuzz count_native in_repository make -k -C native fuzz
 # shellcheck disable=SC2046
 stage behaviour count_vitest npm --prefix "$TOP" test -- $(report behaviour)
 

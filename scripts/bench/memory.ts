@@ -29,6 +29,7 @@ export async function benchMemory(user: User, subjects: readonly Subject[], roun
   return rows.sort((a, b) => b.measurement.localeCompare(a.measurement));
 }
 
+/** Kilobytes of some processes together. */
 interface Reading {
   readonly processes: number;
   readonly rss: number;
@@ -53,7 +54,7 @@ async function idle(user: User, subject: Subject): Promise<Reading> {
 }
 
 /** A fact: three equal readings in a row, so that whatever the launcher puts off until it is idle has been done. */
-function settled(pid: number, programs: readonly string[]): () => Reading | undefined {
+export function settled(pid: number, programs: readonly string[]): () => Reading | undefined {
   let last: Reading | undefined;
   let equal = 0;
   return () => {
@@ -65,8 +66,7 @@ function settled(pid: number, programs: readonly string[]): () => Reading | unde
 }
 
 function reading(root: number, programs: readonly string[]): Reading {
-  const pids = [root, ...descendants(root).map(({ pid }) => pid)].filter((pid) => programs.includes(program(pid)));
-  if (pids.length === 0) throw new Error(`found no process of ${programs.join(", ")} under ${root}`);
+  const pids = launcherPids(root, programs);
   const sums = pids.map((pid) => {
     const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
     const kilobytes = (field: string) => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(rollup)?.[1]);
@@ -77,6 +77,13 @@ function reading(root: number, programs: readonly string[]): Reading {
     rss: sums.reduce((sum, { rss }) => sum + rss, 0),
     pss: sums.reduce((sum, { pss }) => sum + pss, 0),
   };
+}
+
+/** The processes of these programs among `root` and those below it. */
+export function launcherPids(root: number, programs: readonly string[]): number[] {
+  const pids = [root, ...descendants(root).map(({ pid }) => pid)].filter((pid) => programs.includes(program(pid)));
+  if (pids.length === 0) throw new Error(`found no process of ${programs.join(", ")} under ${root}`);
+  return pids;
 }
 
 const program = (pid: number): string => basename(readlinkSync(`/proc/${pid}/exe`));

@@ -12,6 +12,8 @@ export interface Subject {
   readonly programs: readonly string[];
   /** What starts `target` with the options in RootlessKit's spelling, which rlkit shares. */
   command(options: readonly string[], target: readonly string[]): string[];
+  /** What publishes ports of the instance with this state directory. */
+  addPorts(stateDir: string, specs: readonly string[]): string[];
   /** What starts a whole dockerd. */
   dockerd(flags: readonly string[]): string[];
 }
@@ -33,6 +35,7 @@ export function subjects({ user, tree, node }: Setting): Subject[] {
     env: { ...env, ...added },
     programs: ["node", "rlkit-ns"],
     command: (options, target) => [join(tree, "bin", "rlkit"), "run", ...options, "--", ...target],
+    addPorts: (stateDir, specs) => [join(tree, "bin", "rlkit"), "ports", "add", `--state-dir=${stateDir}`, ...specs],
     dockerd: (flags) => [join(tree, "bin", "rlkit"), "run", "--", "dockerd", ...flags],
   });
   return [
@@ -42,6 +45,7 @@ export function subjects({ user, tree, node }: Setting): Subject[] {
       env,
       programs: ["rootlesskit"],
       command: (options, target) => ["rootlesskit", ...options, ...target],
+      addPorts: (stateDir, specs) => ["rootlessctl", `--socket=${join(stateDir, "api.sock")}`, "add-ports", ...specs],
       dockerd: (flags) => ["/usr/share/docker.io/contrib/dockerd-rootless.sh", ...flags],
     },
     rlkit("", {}),
