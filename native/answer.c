@@ -6,12 +6,12 @@
 #define END_OF_HEAD "\r\n\r\n"
 #define LENGTH_DIGITS 7 /* what does not fit in memory is no answer to us */
 
-/* The value of a header line if it has that name, else NULL. The line ends with "\r\n" or the head's end. */
-static const char *value_of(const char *line, const char *name)
+/* The value of a header line if it has that name, else NULL. `end` is that of the head: every line before it ends with "\n". */
+static const char *value_of(const char *line, const char *end, const char *name)
 {
 	size_t length = strlen(name);
 
-	if (strncasecmp(line, name, length) || line[length] != ':')
+	if ((size_t)(end - line) <= length || strncasecmp(line, name, length) || line[length] != ':')
 		return NULL;
 	line += length + 1;
 	return line + strspn(line, " \t");
@@ -33,9 +33,9 @@ static int body_length(const char *head, const char *end)
 	int length = -1;
 
 	for (const char *line = head; line < end;) {
-		const char *value = value_of(line, "content-length");
+		const char *value = value_of(line, end, "content-length");
 
-		if (value_of(line, "transfer-encoding") || (value && length >= 0))
+		if (value_of(line, end, "transfer-encoding") || (value && length >= 0))
 			return -EPROTO;
 		if (value) {
 			length = read_length(value);
@@ -48,11 +48,11 @@ static int body_length(const char *head, const char *end)
 }
 
 /* Reads "HTTP/1.1 200 …". Returns the status, or -EPROTO. */
-static int read_status(const char *line)
+static int read_status(const char *line, const char *end)
 {
 	static const char version[] = "HTTP/1.";
 
-	if (strncmp(line, version, strlen(version)))
+	if ((size_t)(end - line) < strlen(version) || memcmp(line, version, strlen(version)))
 		return -EPROTO;
 	line += strlen(version);
 	if ((*line != '0' && *line != '1') || line[1] != ' ' || strspn(line + 2, "0123456789") != 3)
@@ -71,7 +71,7 @@ int answer_cut(char *bytes, size_t length, struct answer *out)
 	if (memchr(bytes, 0, (size_t)(head_end - bytes)))
 		return -EPROTO;
 	head = (size_t)(head_end - bytes) + strlen(END_OF_HEAD);
-	out->status = read_status(bytes);
+	out->status = read_status(bytes, head_end);
 	if (out->status < 0)
 		return out->status;
 	found = body_length(bytes, head_end + 2);

@@ -106,30 +106,18 @@ static int bind_socket(int family, int type, int v6only, const struct sockaddr_s
 	return bound;
 }
 
-int rl_bind(const uint8_t *spec, int length)
+int rl_bind(int family, int kind, int v6only, int port, const char *text)
 {
 	struct sockaddr_storage address = {0};
-	cleanup_free uint8_t *copy = NULL;
-	struct reader r;
-	int family, kind, v6only, size;
-	uint16_t port;
-	char *text;
+	char copy[INET6_ADDRSTRLEN + IFNAMSIZ + 1];
+	int size;
 
-	if (length < 0)
+	if ((family != 4 && family != 6) || (kind != RL_STREAM && kind != RL_DATAGRAM) || port < 0 || port > UINT16_MAX)
 		return -EINVAL;
-	copy = malloc((size_t)length + 1); /* read_str writes into it */
-	if (!copy)
-		return -ENOMEM;
-	memcpy(copy, spec, (size_t)length);
-	r = (struct reader){.at = copy, .end = copy + length};
-	family = read_u8(&r);
-	kind = read_u8(&r);
-	v6only = read_u8(&r);
-	port = read_u16(&r);
-	text = read_str(&r);
-	if (r.bad || r.at != r.end || (family != 4 && family != 6) || (kind != RL_STREAM && kind != RL_DATAGRAM))
+	if (strlen(text) >= sizeof(copy))
 		return -EINVAL;
-	size = fill_address(family, text, port, &address);
+	memcpy(copy, text, strlen(text) + 1); /* to be cut at the % */
+	size = fill_address(family, copy, (uint16_t)port, &address);
 	return size < 0 ? size : bind_socket(family, kind == RL_STREAM ? SOCK_STREAM : SOCK_DGRAM, v6only, &address, size);
 }
 

@@ -15,7 +15,7 @@
  * time after which a silent UDP client is forgotten.
  */
 #define UDP_IDLE 90000
-#define TRIM_AFTER 1000 /* milliseconds without an event, after which unused pipes are closed */
+#define TRIM_AFTER 1000 /* milliseconds without an event, after which unused buffers are given back */
 #define EVENTS 128
 #define BUCKETS 1024 /* a power of two */
 
@@ -283,9 +283,9 @@ static int serve(int64_t udp_idle)
 		if (count < 0 && errno != EINTR)
 			return -errno;
 		read_clock();
-		if (count == 0 && !trimmed)
-			pipes_trim();
-		trimmed = count == 0;
+		if (count == 0 && wait && !trimmed)
+			buffers_trim();
+		trimmed = count == 0 && wait; /* with no wait a transfer goes on, whose buffer is still to come back */
 		if (dispatch(events, count))
 			error = read_requests();
 		if (!error && output_length)

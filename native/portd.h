@@ -8,8 +8,8 @@
 #include "port_frame.h"
 
 /*
- * The parts of portd: portd.c has the control socket, the ports and the loop; relay.c the connections; pipes.c the pipes that they
- * borrow; udp.c the datagrams; confine.c gives up what none of them needs. One thread, no locks.
+ * The parts of portd: portd.c has the control socket, the ports and the loop; relay.c the connections, pump.c their bytes, buffers.c
+ * what these need for a moment; udp.c the datagrams; confine.c gives up what none of them needs. One thread, no locks.
  */
 
 union address {
@@ -95,22 +95,16 @@ void udp_end(struct port *port);
 /* Ends the flow that has been idle longest, for its descriptor. Returns false if there is none. */
 bool udp_evict(void);
 
-/* --- pipes.c --- */
+/* --- buffers.c --- */
 
-struct pipe {
-	int out;
-	int in;
-	size_t size; /* bytes that it holds at the most */
-	struct pipe *next;
-};
+#define BUFFER_SIZE (512 * 1024) /* bytes: what stays in the cache of a processor */
 
-/* An empty pipe, or NULL when there is none to be had. It is given back empty, or ended. */
-struct pipe *pipe_borrow(void);
-void pipe_return(struct pipe *pipe);
-void pipe_end(struct pipe *pipe);
+/* A buffer of that size, or NULL when there is none to be had. */
+uint8_t *buffer_borrow(void);
+void buffer_return(uint8_t *buffer);
 
-/* Ends the pipes that nobody borrows, for their descriptors and pages. */
-void pipes_trim(void);
+/* Gives back the memory of those that nobody borrows. */
+void buffers_trim(void);
 
 /* --- confine.c --- */
 

@@ -67,13 +67,7 @@ static void side_end(struct side *side, bool reset)
 		close(side->fd);
 	}
 	side->fd = -1;
-	free(side->rest);
-	side->rest = NULL;
-	if (side->pipe && side->length)
-		pipe_end(side->pipe); /* what is in it belongs to nobody else */
-	else if (side->pipe)
-		pipe_return(side->pipe);
-	side->pipe = NULL;
+	side_release(side);
 }
 
 void connection_end(struct connection *connection, bool reset)
@@ -304,7 +298,6 @@ static void starve(struct port *port)
 		epoll_ctl(epoll_fd, EPOLL_CTL_MOD, port->fd, &nothing);
 	port->starved = true;
 	starving = port;
-	pipes_trim();
 }
 
 void relay_accept(struct port *port)

@@ -14,12 +14,12 @@ struct side {
 	bool writable : 1;
 	bool ended : 1;	 /* the peer has sent its last byte */
 	bool shut : 1;	 /* … and the other side has been told */
-	bool bulk : 1;	 /* it comes in such amounts that a pipe pays */
+	bool bulk : 1;	 /* it comes in such amounts that a large buffer pays */
+	bool large : 1;	 /* `bytes` is a borrowed one, and not a block of its own */
 	int fd;		 /* -1: not connected */
-	uint32_t length; /* bytes in `rest` or in `pipe`, on their way to the other side */
+	uint8_t *bytes;	 /* what is on its way to the other side, from `at` on */
 	uint32_t at;
-	uint8_t *rest;
-	struct pipe *pipe;
+	uint32_t length;
 };
 
 struct connection {
@@ -39,6 +39,9 @@ struct connection {
 
 /* Moves what can be moved, both ways. Ends the connection when nothing more will come, or when a side is broken. */
 void pump(struct connection *connection);
+
+/* Lets go of what a side holds. */
+void side_release(struct side *side);
 
 /* Has a connection go on in the next turn, when the others have had theirs. */
 void relay_again(struct connection *connection);

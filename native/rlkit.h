@@ -49,9 +49,9 @@ RL_API int rl_send(int fd, const uint8_t *bytes, int length, const uint8_t *fds,
 
 /*
  * A bound, non-blocking socket for a published port; streams listen, too. Returns the descriptor.
- *   spec   u8 IP version (4, 6), u8 kind (protocol.h's rl_kind), u8 IPV6_V6ONLY, u16 port (0: any), str address ("": all)
+ *   IP version (4, 6), kind (protocol.h's rl_kind), IPV6_V6ONLY, port (0: any), numeric address ("": all)
  */
-RL_API int rl_bind(const uint8_t *spec, int length);
+RL_API int rl_bind(int family, int kind, int v6only, int port, const char *address);
 
 /* The port that a socket is bound to. */
 RL_API int rl_bound_port(int fd);

@@ -100,6 +100,21 @@ test("clients that come in a flood and go at once hold nobody up, and nothing of
   expect(await openOf("socket", await portdOf(run))).toBe(sockets);
 });
 
+/** Reads what a `flood` service says, in pieces; true if that is all there, in its order. */
+async function readsPattern(connection: Connection, bytes: number): Promise<boolean> {
+  const pattern = Buffer.alloc(
+    251 * 1024,
+    Uint8Array.from({ length: 251 }, (_, i) => i),
+  );
+  const piece = 100_003;
+  for (let at = 0; at < bytes; at += piece) {
+    const begin = at % 251;
+    const part = await connection.read(piece);
+    if (!part.equals(pattern.subarray(begin, begin + piece))) return false;
+  }
+  return true;
+}
+
 describe("who does not read", () => {
   test("as a client, holds up only the server that talks to it, and gets all later", async () => {
     const [flood, echo] = [await published("flood"), await published("echo")];
@@ -240,13 +255,15 @@ async function pipeHog(): Promise<AsyncDisposable> {
   return hog;
 }
 
-test("when the user has no pipe pages left, everything is still forwarded whole", async () => {
-  const { to } = await published("echo");
+test("when the user has no pipe pages left, everything is still forwarded whole, to slow readers too", async () => {
+  const [echo, flood] = [await published("echo"), await published("flood")];
   await using _hog = await pipeHog();
   const before = performance.now();
-  const transfers = Array.from({ length: 8 }, (_, i) => transfer(to, 20 * MEGABYTE + i));
+  const transfers = Array.from({ length: 8 }, (_, i) => transfer(echo.to, 20 * MEGABYTE + i));
   for (const { sent, received } of await Promise.all(transfers)) expect(received).toBe(sent);
   expect(performance.now() - before).toBeLessThan(10_000); // 16 MB/s: anything that works at all is faster
+  using slow = await dialMany(3, flood.to);
+  for (const connection of slow.all) expect(await readsPattern(connection, 8 * MEGABYTE)).toBe(true);
 });
 
 test("a thousand ports are published, each answers, and all go again", async () => {

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { createInterface } from "node:readline";
@@ -131,8 +131,6 @@ function pipes(instance: Instance): number {
 
 /** A forwarder needs two descriptors for each connection, besides some for itself. Children inherit this process's limit. */
 function connectionsThatFit(): number {
-  const limit = execFileSync("prlimit", ["--pid", String(process.pid), "--nofile", "--output=HARD", "--noheadings"], {
-    encoding: "utf8",
-  }).trim();
+  const limit = /^Max open files\s+\S+\s+(\S+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
   return limit === "unlimited" ? Number.POSITIVE_INFINITY : Math.floor((Number(limit) - 200) / 2);
 }

@@ -39,7 +39,7 @@ const FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-W
 export function buildTools(user: User): Tools {
   const build = join(import.meta.dirname, "..", "..", "build", "bench");
   mkdirSync(build, { recursive: true });
-  execFileSync("iperf3", ["--version"], { stdio: "ignore" }); // missing, it is to be missed now
+  execFileSync("iperf3", ["--version"], { stdio: "ignore" }); // if it is missing, that is to be said now
   const [loadPath, serve] = ["load", "serve"].map((name) => {
     execFileSync("cc", [...FLAGS, "-o", join(build, name), join(import.meta.dirname, `${name}.c`)], {
       stdio: ["ignore", "inherit", "inherit"],

@@ -17,7 +17,8 @@ export function printTable(rows: readonly Row[]): void {
   });
   rows.forEach((row, index) => {
     const { measurement, subject, samples, unit, required } = row;
-    const shown = (value: number) => `${value.toFixed(unit === "%" ? 2 : 1)} ${unit}`.trimEnd();
+    const digits = { "%": 2, "": 0 }[unit as string] ?? 1;
+    const shown = (value: number) => `${value.toFixed(digits)} ${unit}`.trimEnd();
     table.push([
       rows[index - 1]?.measurement === measurement ? "" : measurement,
       subject,

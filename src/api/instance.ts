@@ -15,6 +15,7 @@ export async function serveInstance(
   plan: PlannedRun,
   options: RunOptions,
   scope: Scope,
+  answered: () => void,
 ): Promise<void> {
   const ports = await instance.ports();
   await ports?.portd?.attach();
@@ -25,7 +26,7 @@ export async function serveInstance(
       backend: ports?.transparency(),
     });
   const api = { info: tell, ports: ports?.table, metrics: () => gatherMetrics(tell(), instance, plan, ports) };
-  const server = serveApi({ fd: instance.apiFd }, api, isOwner);
+  const server = serveApi({ fd: instance.apiFd }, api, isOwner, answered);
   scope.defer(() => server.close());
 }
 

@@ -19,13 +19,15 @@ export interface ApiServer {
 }
 
 /**
- * Serves the API on a socket that listens already (or on one made at a path). dockerd keeps one connection for ever and does not retry: there are no
- * time-outs. `mayConnect` decides about each connection before anything is read from it.
+ * Serves the API on a socket that listens already (or on one made at a path). dockerd keeps one connection for ever and does not
+ * retry: there are no time-outs. `mayConnect` decides about each connection before anything is read from it; `answered` is told
+ * of each request that has been.
  */
 export function serveApi(
   where: { fd: number } | { path: string },
   api: Api,
   mayConnect: (socket: Socket) => boolean = () => true,
+  answered: () => void = () => {},
 ): ApiServer {
   const leases = new Leases((id) => {
     log.debug(`port ${id} goes with the docker-proxy that it was published for`);
@@ -36,6 +38,7 @@ export function serveApi(
     request.on("error", () => {}); // a client that went away in the middle of its request
     const answer = await respond(request, api, leases).catch(failure);
     if (answer !== undefined) send(response, answer);
+    answered();
   });
   server.on("connection", (socket) => {
     if (!mayConnect(socket)) socket.destroy();

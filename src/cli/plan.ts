@@ -18,7 +18,7 @@ export const command: Command = {
     const json = (): string =>
       `${JSON.stringify(
         steps.map((step) => ({ what: printAction(step), ...step })),
-        undefined,
+        (_, value) => (value?.type === "Buffer" ? Buffer.from(value.data).toString("hex") : value),
         2,
       )}\n`;
     return printed(parsed.values.json === true ? json() : await printPlan(steps, process.stdout.columns ?? 120));

@@ -1,11 +1,15 @@
 import { closeSync, readSync } from "node:fs";
 import type { Socket } from "node:net";
 import { isErrno, type RlkitError } from "../errors.ts";
+import { log } from "../log.ts";
 import { sendAll } from "../native/calls.ts";
 import { cutFrames, type Decode } from "../plan/frames.ts";
 import { untilReadable } from "./wait.ts";
 
 const ANSWER_DEADLINE = 30_000; // milliseconds: no request waits for anything but the kernel
+
+/** Descriptors that may go with one message: native/protocol.h's RL_FDS_MAX. */
+const MAX_FDS = 16;
 
 interface Peer<Message> {
   decode: Decode<Message>;
@@ -30,6 +34,7 @@ export class FrameSocket<Message extends object> {
   #nextId = 1;
   #waiting = new Map<number, { resolve(message: Message): void; reject(error: RlkitError): void }>();
   #onLost: () => void = () => {};
+  #unsent: { frames: Buffer[]; fds: number[] } = { frames: [], fds: [] };
   #pumping: Promise<void> | undefined;
   #lost = false;
   #closed = false;
@@ -99,15 +104,28 @@ export class FrameSocket<Message extends object> {
     else closeSync(this.#fd);
   }
 
+  /**
+   * Sends a frame: at once as long as nothing else runs, later together with those that are asked for at the same time. The
+   * other side takes descriptors in their order, so those of several frames can go with the first.
+   */
   #write(bytes: Buffer, fds: readonly number[]): void {
-    const ended = this.#peer.lost("it has ended");
-    if (this.#lost || this.#closed) throw ended;
+    if (this.#lost || this.#closed) throw this.#peer.lost("it has ended");
+    if (this.#unsent.fds.length + fds.length > MAX_FDS) this.#flush();
+    this.#unsent.frames.push(bytes);
+    this.#unsent.fds.push(...fds);
+    if (this.#socket === undefined) this.#flush();
+    else if (this.#unsent.frames.length === 1) queueMicrotask(() => this.#flush());
+  }
+
+  #flush(): void {
+    const { frames, fds } = this.#unsent;
+    if (frames.length === 0 || this.#lost || this.#closed) return;
+    this.#unsent = { frames: [], fds: [] };
     try {
-      sendAll(this.#fd, bytes, fds);
+      sendAll(this.#fd, frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames), fds);
     } catch (error) {
-      if (!isErrno(error, "EPIPE") && !isErrno(error, "ECONNRESET")) throw error;
+      if (!isErrno(error, "EPIPE") && !isErrno(error, "ECONNRESET")) log.error(`a defect in rlkit: ${error}`);
       this.#lose();
-      throw ended;
     }
   }
 

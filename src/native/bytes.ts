@@ -2,14 +2,14 @@ import { RlkitError } from "../errors.ts";
 
 /** Builds little-endian binary data with length-prefixed strings, the form that every C function and the control socket take. */
 export class ByteWriter {
-  #buffer = Buffer.alloc(1024);
+  #buffer = Buffer.allocUnsafe(512);
   #length = 0;
 
   #reserve(bytes: number): number {
     const at = this.#length;
     this.#length += bytes;
     if (this.#length > this.#buffer.length) {
-      const grown = Buffer.alloc(this.#length * 2);
+      const grown = Buffer.allocUnsafe(this.#length * 2);
       this.#buffer.copy(grown, 0, 0, at);
       this.#buffer = grown;
     }

@@ -123,14 +123,8 @@ export interface SocketSpec {
 
 /** A bound, non-blocking socket; streams listen, too. The caller closes it. */
 export function bindSocket({ family, kind, v6only, address, port }: SocketSpec): number {
-  const spec = new ByteWriter()
-    .u8(family)
-    .u8(kind === "stream" ? 1 : 2)
-    .u8(v6only ? 1 : 0)
-    .u16(port)
-    .str(address)
-    .finish();
-  return check(ffi("rl_bind", spec, spec.length), "bind", `${address}:${port}`);
+  const result = ffi("rl_bind", family, kind === "stream" ? 1 : 2, v6only ? 1 : 0, port, address);
+  return check(result, "bind", `${address}:${port}`);
 }
 
 /** The port that a socket is bound to. */

@@ -4,6 +4,7 @@ import { home } from "./paths.ts";
 
 // ffi-rs 1.3.7, pinned: its platform package's binding is opened directly, which costs 0.5 ms where require("ffi-rs") costs
 // 7 to 12 (it writes a process report). The numbers below are ffi-rs's own; ffi.test.ts fails when an update changes them.
+export const STRING = 0;
 export const U8_ARRAY = 10;
 export const I32 = 1;
 export const ARRAY_TAG = 997;
@@ -13,7 +14,7 @@ interface Load {
   funcName: string;
   retType: number;
   paramsType: unknown[];
-  paramsValue: (number | Buffer)[];
+  paramsValue: (number | string | Buffer)[];
   freeResultMemory: boolean;
 }
 
@@ -41,18 +42,20 @@ function open(): Binding {
 }
 
 /**
- * Calls a function of librlkit.so on the calling (main) thread. Only 32-bit integers and Buffers are passed: ffi-rs crashes on
- * some struct sizes and cuts strings at NUL. Returns what C returned: >= 0, or -errno.
+ * Calls a function of librlkit.so on the calling (main) thread. Only 32-bit integers, Buffers and, where
+ * a thousand Buffers would weigh (20 µs each, when they are collected), strings without NUL are passed: ffi-rs crashes on some
+ * struct sizes and cuts strings at NUL. Returns what C returned: >= 0, or -errno.
  */
-export function ffi(name: string, ...args: (number | Buffer)[]): number {
+export function ffi(name: string, ...args: (number | string | Buffer)[]): number {
   binding ??= open();
   return binding.load({
     library: "rlkit",
     funcName: name,
     retType: I32,
-    paramsType: args.map((arg) =>
-      typeof arg === "number" ? I32 : { ffiTypeTag: ARRAY_TAG, type: U8_ARRAY, length: arg.length },
-    ),
+    paramsType: args.map((arg) => {
+      if (typeof arg === "number") return I32;
+      return typeof arg === "string" ? STRING : { ffiTypeTag: ARRAY_TAG, type: U8_ARRAY, length: arg.length };
+    }),
     paramsValue: args,
     freeResultMemory: false,
   });

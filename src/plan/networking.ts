@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import type { HostFacts } from "../host/facts.ts";
+import { cString, encodeMessages, Flag, u32 } from "../native/netlink-messages.ts";
 import type { Network } from "../network/choose.ts";
 import type { Addresses, Forwarding, NetworkOptions, ReasonedInstruction } from "../network/driver.ts";
 import { inside } from "./inside.ts";
-import { Mount } from "./operations.ts";
+import { Mount, type Operation } from "./operations.ts";
 import type { Step } from "./steps.ts";
 
 const asStep = ({ op, why }: ReasonedInstruction): Step => inside(op, why);
@@ -19,13 +20,34 @@ export function startHelper(options: NetworkOptions, network: Network, forwardin
   ];
 }
 
+/** The attributes of an interface, in linux/if_link.h. */
+const Link = { name: 3, gsoMaxSize: 41, gsoIpv4MaxSize: 63 } as const;
+const RTM_NEWLINK = 16;
+const LARGEST_SEGMENT = 524_280; // bytes; GSO_MAX_SIZE, rounded down to whole words
+
+/** "Pass on segments of up to 512 KiB in one piece", which IPv4 does since Linux 6.3 and IPv6 since 5.19; 64 KiB is the default. */
+function largeSegments(name: string): Operation {
+  const size = u32(LARGEST_SEGMENT);
+  const attributes = [
+    [Link.name, cString(name)],
+    [Link.gsoMaxSize, size],
+    [Link.gsoIpv4MaxSize, size],
+  ] as const;
+  // struct ifinfomsg: all zero, for the interface is given by name.
+  const message = { type: RTM_NEWLINK, flags: Flag.request | Flag.ack, body: Buffer.alloc(16), attributes };
+  return ["netlink", 0, encodeMessages([message])];
+}
+
 /** `lo`, and the interface once the helper is ready. */
 export function configureNetwork(options: NetworkOptions, network: Network): Step[] {
   if (network.kind === "host") return [];
-  const lo = inside(["link_up", "lo"], "127.0.0.1 inside");
-  if (network.kind !== "helper") return [lo];
+  const lo = [
+    inside(["link_up", "lo"], "127.0.0.1 inside"),
+    inside(largeSegments("lo"), "fewer of them: published ports are twice as fast", { onFailure: "ignore" }),
+  ];
+  if (network.kind !== "helper") return lo;
   const ready: Step = { do: "await-helper", why: "no address before there is somebody to carry packets" };
-  return [lo, ready, ...network.driver.after(options).map(asStep)];
+  return [...lo, ready, ...network.driver.after(options).map(asStep)];
 }
 
 /** resolv.conf and hosts of the new network: written to the state directory and bound onto the ones in /etc. */

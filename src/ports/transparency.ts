@@ -52,10 +52,11 @@ async function install(inside: Inside, backend: "nft" | "iptables", version: IpV
 }
 
 async function carryOut(inside: Inside, parts: readonly Part[]): Promise<string | undefined> {
-  const results = await inside.run(parts.map(({ op, mayExist = false }) => ({ op, mayFail: mayExist })));
-  for (const [i, { failure, mayExist }] of parts.entries()) {
+  const results = await inside.run(parts.map(({ op, mayFail }) => ({ op, mayFail: mayFail !== undefined })));
+  for (const [i, { failure, mayFail }] of parts.entries()) {
     const result = results[i] ?? 0; // nothing comes after a failure, which was found before
-    if (result < 0 && !(mayExist && result === -constants.errno.EEXIST)) return `${failure}: ${errnoName(-result)}`;
+    if (result >= 0 || mayFail === "any" || (mayFail === "EEXIST" && result === -constants.errno.EEXIST)) continue;
+    return `${failure}: ${errnoName(-result)}`;
   }
   return undefined;
 }

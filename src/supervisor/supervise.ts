@@ -4,18 +4,13 @@ import { watchChildren } from "../launch/children.ts";
 import type { Instance } from "../launch/launch.ts";
 import type { Scope } from "../launch/scope.ts";
 import { flushLog, log } from "../log.ts";
-import { trimMemory } from "../native/calls.ts";
 import { shellStatus } from "../native/capture.ts";
 import type { RunOptions } from "../options/run-options.ts";
 import type { PlannedRun } from "../plan/planner.ts";
+import { keepSmall } from "./memory.ts";
 
 /** Milliseconds in which a short command is likely to end, before anything is loaded for a long one. */
 const SHORT_COMMAND = 20;
-/**
- * Milliseconds after which memory that only the start needed is given back: once when it has settled, and again after V8's
- * garbage collector has been through what the start left (8 s).
- */
-const SETTLED = [1000, 15_000];
 
 /** Stays with a started target until it ends; resolves to its exit status as a shell would say it. */
 export async function supervise(
@@ -47,13 +42,13 @@ export async function supervise(
     });
     // Node's http takes 5 ms to load, and the target is already running.
     const { serveInstance } = await import("../api/instance.ts");
-    await serveInstance(instance, plan, options, scope);
-    const timers = SETTLED.map((delay) => setTimeout(trimMemory, delay));
+    const memory = await keepSmall();
+    await serveInstance(instance, plan, options, scope, memory.busy);
     await new Promise<void>((resolve) => {
       wake = resolve;
       if (ended !== undefined || lost) resolve();
     });
-    timers.forEach(clearTimeout);
+    memory.stop();
   } else {
     closeSync(apiFd);
   }

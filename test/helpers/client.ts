@@ -146,7 +146,7 @@ export async function transfer(
     if (socket.destroyed) break;
   }
   socket.end();
-  await within(60_000, () => `the end of an echo of ${bytes} bytes`, over);
+  await within(20_000, () => `the end of an echo of ${bytes} bytes`, over);
   return { sent: sent.digest("hex"), received: received.digest("hex") };
 }
 
