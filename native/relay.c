@@ -144,7 +144,7 @@ static void established(struct connection *connection)
  * the host and the target have the same private network. Each would wait a second each time.
  */
 #define HOPELESS 64
-#define HOPELESS_FOR 60000 /* milliseconds */
+#define HOPELESS_FOR 10000 /* milliseconds: a container that has just started loses packets, too */
 
 static struct {
 	const struct port *port;
@@ -202,22 +202,16 @@ static int begin_connect(struct connection *connection, const union address *cli
 	return result == 0;
 }
 
+static void connect_again(struct connection *connection);
+
 /* Connects inside; whatever comes of it, the connection is in good order afterwards. */
-static void connect_target(struct connection *connection)
+static void connect_target(struct connection *connection, const union address *client)
 {
-	union address client = {0};
-	socklen_t size = sizeof(client);
 	int result;
 
-	wait_no_more(connection);
-	if (getpeername(connection->sides[0].fd, &client.any, &size) < 0) {
-		connection_end(connection, true); /* gone meanwhile */
-		return;
-	}
-	address_unmap(&client);
-	if (connection->keep && is_hopeless(connection->port, &client))
+	if (connection->keep && is_hopeless(connection->port, client))
 		give_address_up(connection);
-	result = begin_connect(connection, &client);
+	result = begin_connect(connection, client);
 	if (result == -EMFILE || result == -ENFILE || result == -ENOBUFS || result == -ENOMEM) {
 		wait_until(connection, now + STARVED_RETRY);
 	} else if (result > 0) {
@@ -227,10 +221,24 @@ static void connect_target(struct connection *connection)
 		wait_until(connection, now + (connection->keep ? KEEP_TIMEOUT : CONNECT_TIMEOUT));
 	} else if (connection->keep && result != -ECONNREFUSED) {
 		give_address_up(connection);
-		connect_target(connection);
+		connect_again(connection);
 	} else {
 		refused(connection);
 	}
+}
+
+static void connect_again(struct connection *connection)
+{
+	union address client = {0};
+	socklen_t size = sizeof(client);
+
+	wait_no_more(connection);
+	if (getpeername(connection->sides[0].fd, &client.any, &size) < 0) {
+		connection_end(connection, true); /* gone meanwhile */
+		return;
+	}
+	address_unmap(&client);
+	connect_target(connection, &client);
 }
 
 /* An attempt that was on its way has come to its end. */
@@ -255,7 +263,7 @@ static void connect_ended(struct connection *connection, int error)
 			remember_hopeless(connection->port, &client);
 		}
 		give_address_up(connection);
-		connect_target(connection);
+		connect_again(connection);
 	} else if (error == ETIMEDOUT) {
 		connection->port->counters.failed++;
 		connection_end(connection, true);
@@ -325,7 +333,7 @@ void relay_accept(struct port *port)
 		if (watch_add(fd, &connection->sides[0].watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) < 0)
 			connection_end(connection, true);
 		else
-			connect_target(connection);
+			connect_target(connection, &client);
 	}
 }
 
@@ -348,7 +356,9 @@ void relay_event(struct watch *watch, uint32_t events)
 		side->readable = true;
 	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
 		side->writable = true;
-	if (connection->sides[1].fd >= 0 && !connection->connecting) {
+	if (side->index == 0 && events & EPOLLERR) {
+		connection_end(connection, true); /* the client has reset it, which a target that takes nothing would hide */
+	} else if (connection->sides[1].fd >= 0 && !connection->connecting) {
 		pump(connection);
 	} else if (side->index == 1 && events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
 		connect_ended(connection, socket_error(side->fd));
@@ -373,7 +383,7 @@ static void do_due(void)
 		} else if (connection->connecting) {
 			connect_ended(connection, ETIMEDOUT);
 		} else {
-			connect_target(connection);
+			connect_again(connection);
 		}
 	}
 }

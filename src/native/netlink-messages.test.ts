@@ -15,8 +15,15 @@ test("messages are numbered, and what is in them begins at multiples of 4", () =
 });
 
 test("a nested attribute says so, and its length counts the padding inside it but not its own", () => {
-  const [nested] = [encodeMessages([{ type: 0, flags: 0, body: u32(0), attributes: [[4, [[1, cString("meta")], [2, be32(-150)]]]] }])]; // biome-ignore format: as it is nested
-  expect(nested?.subarray(20).toString("hex")).toBe(
+  const nested = [
+    4,
+    [
+      [1, cString("meta")],
+      [2, be32(-150)],
+    ],
+  ] as const;
+  const bytes = encodeMessages([{ type: 0, flags: 0, body: u32(0), attributes: [nested] }]);
+  expect(bytes.subarray(20).toString("hex")).toBe(
     ["1800", "0480", "0900", "0100", "6d65746100000000", "0800", "0200", "ffffff6a"].join(""),
   );
 });
