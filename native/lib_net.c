@@ -2,7 +2,6 @@
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -97,10 +96,6 @@ static int bind_socket(int family, int type, int v6only, const struct sockaddr_s
 		return -errno;
 	/* Connections of an earlier listener that linger in TIME_WAIT are no reason to refuse; a datagram socket would steal. */
 	if (type == SOCK_STREAM && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0)
-		return -errno;
-	/* Both are inherited by what is accepted: small answers go at once, and clients that vanished are noticed. */
-	if (type == SOCK_STREAM && (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)) < 0 ||
-				    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof(yes)) < 0))
 		return -errno;
 	if (bind(fd, (const struct sockaddr *)address, (socklen_t)size) < 0)
 		return -errno;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -49,6 +50,15 @@ static struct port **find(uint32_t number)
 	return at;
 }
 
+/* What accepted sockets inherit: small messages leave at once, and a client that has vanished is noticed some day. */
+static void prepare_listener(int fd)
+{
+	const int yes = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof(yes));
+}
+
 /* Serves a port. The descriptor is the port's, whatever becomes of it. Returns 0 or -errno. */
 static int port_listen(const struct listen_request *request, int fd)
 {
@@ -69,6 +79,8 @@ static int port_listen(const struct listen_request *request, int fd)
 		port->counters.port = request->port;
 		if (request->kind == RL_DATAGRAM)
 			udp_open(port);
+		else
+			prepare_listener(fd);
 		error = watch_add(fd, &port->watch, EPOLLIN);
 	}
 	if (error) {

@@ -11,7 +11,8 @@
  * connection holds nothing.
  */
 #define SMALL 65536 /* bytes */
-#define ROUNDS 16 /* then others have their turn */
+#define ROUNDS 16 /* then others have their turn; a large buffer's worth is a turn of its own, */
+#define LARGE_ROUNDS 1 /* … or small messages would wait milliseconds for it */
 
 static uint8_t small[SMALL];
 
@@ -112,7 +113,7 @@ static int pump_way(struct connection *connection, struct side *from, struct sid
 	int moved = 1;
 
 	for (int round = 0; moved > 0; round++) {
-		if (round == ROUNDS) {
+		if (round >= (from->large ? LARGE_ROUNDS : ROUNDS)) {
 			relay_again(connection);
 			return 0;
 		}
@@ -138,7 +139,8 @@ void pump(struct connection *connection)
 
 	if (!error)
 		error = pump_way(connection, target, client);
-	if (error)
+	/* What had come before a reset has been handed on; a side that takes nothing must not keep the rest, and the connection, for ever. */
+	if (error || ((client->broken || target->broken) && !connection->has_turn))
 		connection_end(connection, true);
 	else if (client->shut && target->shut)
 		connection_end(connection, false);

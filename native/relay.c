@@ -132,7 +132,8 @@ static void established(struct connection *connection)
 
 	wait_no_more(connection);
 	connection->connecting = false;
-	setsockopt(connection->sides[1].fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+	setsockopt(connection->sides[1].fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)); /* the client's: prepare_listener */
+	setsockopt(connection->sides[1].fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof(yes));
 	connection->sides[1].writable = true;
 	connection->sides[0].writable = true;
 	connection->sides[0].readable = true; /* it costs one recv to find out, and mostly there is something */
@@ -193,7 +194,9 @@ static int begin_connect(struct connection *connection, const union address *cli
 	if (!connection->keep)
 		bind_stand_in(fd, port, client);
 	result = result_of(connect(fd, &port->target.any, address_size(&port->target)));
-	if (result < 0 && result != -EINPROGRESS)
+	if (result == -EINPROGRESS) /* on this machine it takes no time: asking again spares a turn of the loop */
+		result = result_of(connect(fd, &port->target.any, address_size(&port->target)));
+	if (result < 0 && result != -EALREADY)
 		return result;
 	if (watch_add(fd, &side->watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) < 0)
 		return -errno;
@@ -202,10 +205,8 @@ static int begin_connect(struct connection *connection, const union address *cli
 	return result == 0;
 }
 
-static void connect_again(struct connection *connection);
-
 /* Connects inside; whatever comes of it, the connection is in good order afterwards. */
-static void connect_target(struct connection *connection, const union address *client)
+static void connect_from(struct connection *connection, const union address *client)
 {
 	int result;
 
@@ -221,13 +222,14 @@ static void connect_target(struct connection *connection, const union address *c
 		wait_until(connection, now + (connection->keep ? KEEP_TIMEOUT : CONNECT_TIMEOUT));
 	} else if (connection->keep && result != -ECONNREFUSED) {
 		give_address_up(connection);
-		connect_again(connection);
+		connect_from(connection, client);
 	} else {
 		refused(connection);
 	}
 }
 
-static void connect_again(struct connection *connection)
+/* The same, once more. */
+static void connect_target(struct connection *connection)
 {
 	union address client = {0};
 	socklen_t size = sizeof(client);
@@ -238,7 +240,7 @@ static void connect_again(struct connection *connection)
 		return;
 	}
 	address_unmap(&client);
-	connect_target(connection, &client);
+	connect_from(connection, &client);
 }
 
 /* An attempt that was on its way has come to its end. */
@@ -263,7 +265,7 @@ static void connect_ended(struct connection *connection, int error)
 			remember_hopeless(connection->port, &client);
 		}
 		give_address_up(connection);
-		connect_again(connection);
+		connect_target(connection);
 	} else if (error == ETIMEDOUT) {
 		connection->port->counters.failed++;
 		connection_end(connection, true);
@@ -333,7 +335,7 @@ void relay_accept(struct port *port)
 		if (watch_add(fd, &connection->sides[0].watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) < 0)
 			connection_end(connection, true);
 		else
-			connect_target(connection, &client);
+			connect_from(connection, &client);
 	}
 }
 
@@ -356,9 +358,9 @@ void relay_event(struct watch *watch, uint32_t events)
 		side->readable = true;
 	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
 		side->writable = true;
-	if (side->index == 0 && events & EPOLLERR) {
-		connection_end(connection, true); /* the client has reset it, which a target that takes nothing would hide */
-	} else if (connection->sides[1].fd >= 0 && !connection->connecting) {
+	if (events & EPOLLERR)
+		side->broken = true;
+	if (connection->sides[1].fd >= 0 && !connection->connecting) {
 		pump(connection);
 	} else if (side->index == 1 && events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
 		connect_ended(connection, socket_error(side->fd));
@@ -383,7 +385,7 @@ static void do_due(void)
 		} else if (connection->connecting) {
 			connect_ended(connection, ETIMEDOUT);
 		} else {
-			connect_again(connection);
+			connect_target(connection);
 		}
 	}
 }

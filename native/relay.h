@@ -14,6 +14,7 @@ struct side {
 	bool writable : 1;
 	bool ended : 1;	 /* the peer has sent its last byte */
 	bool shut : 1;	 /* … and the other side has been told */
+	bool broken : 1; /* it was reset */
 	bool bulk : 1;	 /* it comes in such amounts that a large buffer pays */
 	bool large : 1;	 /* `bytes` is a borrowed one, and not a block of its own */
 	int fd;		 /* -1: not connected */

@@ -248,7 +248,7 @@ static void send_batch(int fd, struct counters *counters, uint64_t *bytes, int f
 	int stale = 1;
 
 	while (from < to) {
-		/* Not by libc: musl's sends them one by one. */
+		/* musl's own sends them one by one: its structure has other types than the kernel's, which are the same when zeroed. */
 		int sent = (int)syscall(SYS_sendmmsg, fd, messages + from, to - from, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (sent < 0 && errno == ECONNREFUSED && stale--)

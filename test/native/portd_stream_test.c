@@ -225,6 +225,25 @@ static void resets(void)
 	stage_end(&s);
 }
 
+/* A side that takes nothing more: there is nothing to read from it, and no room for what the other one said before its reset. */
+static void reset_behind_a_jam(void)
+{
+	struct stage s = stage_new();
+
+	for (int which = 0; which < 2; which++) {
+		struct pair p = pair_new(&s);
+		int dying = which ? p.served : p.client, jammed = which ? p.client : p.served;
+
+		pass(dying, jammed, "hello");
+		fill(&(struct way){.from = dying, .to = jammed, .total = 64 * MIB});
+		reset(dying);
+		until(portd_count(&s.c).open == 0);
+		check_reset(jammed);
+		close(jammed);
+	}
+	stage_end(&s);
+}
+
 static void refused(void)
 {
 	struct stage s = stage_patient(300);
@@ -447,6 +466,7 @@ int main(int argc, char **argv)
 	run_test("forwards that one side is at its end, while the other goes on", half_closed);
 	run_test("forwards all that came before the end", last_words);
 	run_test("passes a reset on, both ways", resets);
+	run_test("passes a reset on although the other side takes nothing", reset_behind_a_jam);
 	run_test("tries a target that refuses again for as long as the port has patience, then resets", refused);
 	run_test("connects clients to a target that listens late", late);
 	run_test("lets a reader that does not read hold its writer up, and nobody else, and gives its memory back", back_pressure);
