@@ -8,8 +8,9 @@
 #include "port_frame.h"
 
 /*
- * The parts of portd: portd.c has the control socket, the ports and the loop; relay.c the connections, pump.c their bytes, buffers.c
- * what these need for a moment; udp.c the datagrams; confine.c gives up what none of them needs. One thread, no locks.
+ * The parts of portd: portd.c has the control socket, the ports and the loop; relay.c the connections, connect.c their way to the
+ * target, pump.c their bytes, buffers.c what these need for a moment; udp.c the datagrams; confine.c gives up what none of
+ * them needs. One thread, no locks.
  */
 
 union address {

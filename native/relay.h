@@ -38,16 +38,37 @@ struct connection {
 	bool over;
 };
 
-/* Moves what can be moved, both ways. Ends the connection when nothing more will come, or when a side is broken. */
-void pump(struct connection *connection);
+/* --- relay.c --- */
 
-/* Lets go of what a side holds. */
-void side_release(struct side *side);
+#define STARVED_RETRY 200 /* milliseconds after which descriptors are asked for again */
+
+/* Has something done with a connection at a time of `now`'s clock; or not any more. */
+void wait_until(struct connection *connection, int64_t due);
+void wait_no_more(struct connection *connection);
 
 /* Has a connection go on in the next turn, when the others have had theirs. */
 void relay_again(struct connection *connection);
 
 /* Ends a connection; `reset` tells both sides that something was lost. The memory stays until the end of the turn. */
 void connection_end(struct connection *connection, bool reset);
+
+/* --- connect.c --- */
+
+/* Connects to the target for a client with that address; whatever comes of it, the connection is in good order afterwards. */
+void connect_from(struct connection *connection, const union address *client);
+
+/* The same, once more. */
+void connect_target(struct connection *connection);
+
+/* An attempt that was on its way has come to its end: `error` is an errno, or 0. */
+void connect_ended(struct connection *connection, int error);
+
+/* --- pump.c --- */
+
+/* Moves what can be moved, both ways. Ends the connection when nothing more will come, or when a side is broken. */
+void pump(struct connection *connection);
+
+/* Lets go of what a side holds. */
+void side_release(struct side *side);
 
 #endif

@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { askJson } from "./helpers/api.ts";
 import { ask, dial, exchange, freePort, held } from "./helpers/client.ts";
@@ -191,6 +192,7 @@ test("none publishes nothing: neither by the API nor by what listens inside", as
   const { port } = await run.listen("echo", everywhere);
   const message = await run.refusal({ proto: "tcp", parentPort: 8080, childPort: port });
   expect(message).toBe("no PortDriver is available");
+  await pause(2500); // pasta would look once a second for what listens; there is no fact to wait for when nothing is to happen
   await expect(dial({ port })).rejects.toMatchObject({ code: "ECONNREFUSED" });
 });
 

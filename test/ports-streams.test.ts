@@ -152,16 +152,19 @@ test("the counters of a port are live while its connections are open", async () 
   for (const connection of some.all) await connection.read("server\n".length);
   for (const connection of some.all) await roundTrip(connection, "0123456789");
   expect(await run.counters(id)).toEqual({ ...fresh, open: 3, accepted: 3, bytesIn: 30, bytesOut: 51 });
-  const [first] = some.all;
-  const bulk = Buffer.alloc(5 * MEGABYTE);
-  first?.send(bulk);
-  await first?.read(bulk.length);
-  const moved = { bytesIn: 30 + bulk.length, bytesOut: 51 + bulk.length };
-  expect(await run.counters(id)).toEqual({ ...fresh, open: 3, accepted: 3, ...moved });
-  first?.end();
-  await first?.rest();
-  await until(async () => (await run.counters(id)).open === 2, { what: "two open connections" });
-  expect(await run.counters(id)).toEqual({ ...fresh, open: 2, accepted: 3, ...moved });
+  using busy = await dial(to);
+  const bulk = Buffer.alloc(30 * MEGABYTE);
+  busy.send(bulk);
+  await until(async () => (await run.counters(id)).bytesOut > MEGABYTE, { what: "bytes to be counted in the middle" });
+  expect(await run.counters(id)).toMatchObject({ open: 4, accepted: 4 });
+  expect((await run.counters(id)).bytesOut).toBeLessThan(bulk.length); // nobody has read them, so many are still on their way
+  await busy.read("server\n".length + bulk.length);
+  const moved = { bytesIn: 30 + bulk.length, bytesOut: 58 + bulk.length };
+  expect(await run.counters(id)).toEqual({ ...fresh, open: 4, accepted: 4, ...moved });
+  busy.end();
+  await busy.rest();
+  await until(async () => (await run.counters(id)).open === 3, { what: "three open connections" });
+  expect(await run.counters(id)).toEqual({ ...fresh, open: 3, accepted: 4, ...moved });
 });
 
 test("the removal of a port ends its connections, and no other port's", async () => {
