@@ -27,7 +27,11 @@ const parsed = (lines: string) =>
 
 test("is JSON lines on standard error when that is no terminal", async () => {
   const lines = parsed(await stderrOf());
-  expect(lines).toContainEqual({ level: "info", time: expect.any(Number), msg: "network: slirp4netns, asked for" });
+  expect(lines).toContainEqual({
+    level: "info",
+    time: expect.any(Number),
+    msg: "network: slirp4netns, asked for; ports: builtin",
+  });
 });
 
 test("holds no debug lines unless asked for, and then the helper's own output with its name", async () => {
@@ -45,6 +49,6 @@ test("goes to --log-file, after what is there, and standard error stays empty", 
   expect(await stderrOf(`--log-file=${file}`)).toBe("");
   expect(await stderrOf(`--log-file=${file}`)).toBe("");
   expect(parsed(await readFile(file, "utf8")).map(({ msg }) => msg)).toEqual(
-    Array(2).fill("network: slirp4netns, asked for"),
+    Array(2).fill("network: slirp4netns, asked for; ports: builtin"),
   );
 });

@@ -1,12 +1,11 @@
-import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { chmod, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ask } from "./helpers/api.ts";
 import { loginEnvironment, nodeDirectory } from "./helpers/environment.ts";
 import { instance } from "./helpers/instance.ts";
 import { commandLine, descendants, type Process } from "./helpers/processes.ts";
@@ -165,8 +164,7 @@ describe.each(nets)("--net=%s", (net) => {
 });
 
 async function apiAnswers(stateDir: string): Promise<boolean> {
-  const args = ["--silent", "--unix-socket", join(stateDir, "api.sock"), "http://rootlesskit/v1/info"];
-  return (await promisify(execFile)("curl", args)).stdout.includes("childPID");
+  return (await ask({ user, socket: join(stateDir, "api.sock") }, "GET", "/v1/info")).body.includes("childPID");
 }
 
 /** A PATH of one directory with links to these programs. */

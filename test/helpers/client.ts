@@ -2,7 +2,11 @@ import { createHash, randomBytes } from "node:crypto";
 import { createSocket, type Socket as DatagramSocket } from "node:dgram";
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
+import { networkInterfaces } from "node:os";
 import { until, within } from "./wait.ts";
+
+/** Whether this host has IPv6's loopback address: some containers don't. */
+export const HAS_IPV6 = networkInterfaces().lo?.some(({ address }) => address === "::1") ?? false;
 
 /** Where a client connects. */
 interface Destination {
@@ -206,8 +210,16 @@ export async function heldDatagrams(port = 0, host?: string): Promise<AsyncDispo
   };
 }
 
-/** A port of the host that was free a moment ago, for both IP versions. */
-export async function freePort(): Promise<number> {
-  await using it = await held();
-  return it.port;
+/**
+ * A port of the host that was free a moment ago, or the first of so many in a row: for TCP, UDP and both IP versions. It is none of
+ * those that the kernel gives to clients, which come and go, and keep theirs for a minute.
+ */
+export function freePort(count = 1): Promise<number> {
+  return until(async () => {
+    const first = 10_000 + Math.floor(Math.random() * 20_000);
+    for (let port = first; port < first + count; port += 1) {
+      for (const hold of [held, heldDatagrams]) await (await hold(port))[Symbol.asyncDispose]();
+    }
+    return first;
+  });
 }

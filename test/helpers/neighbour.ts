@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { writeFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { PEER, type Peer, peer } from "./peer.ts";
 import { ROOT, start } from "./run.ts";
@@ -25,6 +26,7 @@ export async function startNeighbour(): Promise<Neighbour> {
   const ip = (...args: string[]) => run("ip", args);
   await ip("netns", "add", netns);
   await ip("link", "add", outer, "type", "veth", "peer", "name", inner, "netns", netns);
+  await writeFile(`/proc/sys/net/ipv6/conf/${outer}/disable_ipv6`, "0"); // some containers have it off for new devices
   for (const last of [1, 3]) await ip("addr", "add", `${NETWORK}.${last}/24`, "dev", outer);
   await ip("addr", "add", `${NETWORK6}:1/64`, "dev", outer, "nodad");
   await ip("link", "set", outer, "up");

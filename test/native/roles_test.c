@@ -73,11 +73,11 @@ static void joins(void)
 	char path[64], its[64] = "", own[64] = "";
 
 	client_isolate(&c, NAMESPACES);
-	check_int(client_op(&c, RL_OP_mount, "none", "/tmp", "tmpfs", (uint64_t)0, ""), 0);
-	check_int(client_op(&c, RL_OP_mkdir, "/tmp/inside", 0700), 0);
-	run = enter(c.pid, JOINED, "/tmp/inside", probe, "state");
+	check_int(client_op(&c, RL_OP_mount, "none", "/mnt", "tmpfs", (uint64_t)0, ""), 0);
+	check_int(client_op(&c, RL_OP_mkdir, "/mnt/inside", 0700), 0);
+	run = enter(c.pid, JOINED, "/mnt/inside", probe, "state");
 	check_int(read(run.status, its, 1), 0); /* the command runs */
-	check(strstr(read_until(run.output, -1), "\nids 0 0\ncwd /tmp/inside\n") != NULL);
+	check(strstr(read_until(run.output, -1), "\nids 0 0\ncwd /mnt/inside\n") != NULL);
 	check_int(wait_status(run.pid), 0);
 	stop(&run);
 	run = enter(c.pid, JOINED, "/none", probe, "state");
