@@ -182,7 +182,9 @@ describe("implicit", () => {
 
   test("says that -p has no effect", async () => {
     await using run = await inside(user, ["--net=pasta", "--port-driver=implicit", "-p", "127.0.0.1:0:80/tcp"]);
-    expect(warnings(run)).toContainEqual(expect.stringContaining("-p has no effect"));
+    await until(() => warnings(run).some((text) => text.includes("-p has no effect")), {
+      what: "a warning in the log",
+    });
   });
 });
 
