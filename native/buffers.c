@@ -4,7 +4,7 @@
 #include "portd.h"
 
 /*
- * Large buffers for bulk transfers. Half a megabyte at a time means few system calls and few wake-ups; so that thousands of
+ * Large buffers for bulk transfers. Three quarters of a megabyte at a time mean few system calls and few wake-ups; so that thousands of
  * connections don't hold one each, it is borrowed for as long as there is something to move.
  */
 #define BUFFERS_MAX 32 /* whoever gets none makes do with the small one that all share */
