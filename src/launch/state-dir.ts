@@ -80,10 +80,11 @@ function empty(path: string, keep?: string): void {
  */
 export function lockStateDir(path: string): () => void {
   makeOwn(path, process.getuid?.() ?? 0);
-  let fds: number[];
+  const fds: number[] = [];
   try {
-    fds = openAndLock(path);
+    openAndLock(path, fds);
   } catch (error) {
+    fds.forEach(closeSync);
     // The run that had it ended between two steps of this one, and removed it.
     if (isErrno(error, "ENOENT")) return lockStateDir(path);
     throw error;
@@ -100,10 +101,13 @@ export function lockStateDir(path: string): () => void {
   };
 }
 
-function openAndLock(path: string): number[] {
+/** Adds the descriptors that hold the locks to `fds`, those that it opened before it failed as well. */
+function openAndLock(path: string, fds: number[]): void {
   const dirFd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  fds.push(dirFd);
   if (isForeign(path)) {
     lock(dirFd, "exclusive", path); // somebody may have removed the file of a run that still has the directory
+    if (isGone(dirFd, path)) throw new SyscallError("flock", "ENOENT", path);
     refuse(
       path,
       "it is not empty, and not a state directory; nothing in it was touched",
@@ -111,12 +115,16 @@ function openAndLock(path: string): number[] {
     );
   }
   const lockFd = openLockFile(path);
+  fds.push(lockFd);
   lock(lockFd, "exclusive", path);
   lock(dirFd, "exclusive", path);
   flock(dirFd, "shared", path);
-  if (statSync(path).ino !== fstatSync(dirFd).ino) throw new SyscallError("flock", "ENOENT", path); // what it was is gone
-  return [dirFd, lockFd];
+  if (isGone(dirFd, path)) throw new SyscallError("flock", "ENOENT", path);
 }
+
+/** Whether the run that had the directory removed it before this one had its lock. */
+const isGone = (dirFd: number, path: string): boolean =>
+  statSync(path, { throwIfNoEntry: false })?.ino !== fstatSync(dirFd).ino;
 
 function openLockFile(path: string): number {
   try {

@@ -79,6 +79,25 @@ static void passes_descriptors(void)
 
 #define MUCH (1024 * 1024)
 
+/* Reads at most 5000 bytes. Returns how many, and adds the descriptors that came, which it closes, to *fds. */
+static ssize_t receive_little(int socket, uint8_t *bytes, size_t size, int *fds)
+{
+	uint8_t space[CMSG_SPACE(RL_FDS_MAX * sizeof(int))] __attribute__((aligned(sizeof(struct cmsghdr)))) = {0};
+	struct iovec data = {.iov_base = bytes, .iov_len = size < 5000 ? size : 5000};
+	struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof(space)};
+	ssize_t got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+
+	for (size_t at = CMSG_LEN(0); got > 0 && head && at < head->cmsg_len; at += sizeof(int)) {
+		int fd;
+
+		memcpy(&fd, (uint8_t *)head + at, sizeof(fd));
+		close(fd);
+		++*fds;
+	}
+	return got;
+}
+
 /* More than a socket holds, to a reader that takes little at a time; the sender's end is non-blocking in one of two rounds. */
 static void sends_all(void)
 {
@@ -87,7 +106,7 @@ static void sends_all(void)
 	for (size_t i = 0; i < MUCH; i++)
 		bytes[i] = (uint8_t)(i * 7 + i / 251);
 	for (int round = 0; round < 2; round++) {
-		int ends[2];
+		int ends[2], fds = 0;
 		size_t have = 0;
 		pid_t pid;
 
@@ -96,12 +115,13 @@ static void sends_all(void)
 			fcntl(ends[0], F_SETFL, O_NONBLOCK);
 		pid = fork();
 		if (pid == 0)
-			_exit(send_with(ends[0], bytes, MUCH, NULL, 0) == MUCH ? 0 : 1);
+			_exit(send_with(ends[0], bytes, MUCH, (int[]){2, 2}, 2) == MUCH ? 0 : 1);
 		close(ends[0]);
 		for (ssize_t one = 1; one > 0 && have < MUCH; have += one > 0 ? (size_t)one : 0)
-			one = read(ends[1], got + have, MUCH - have < 5000 ? MUCH - have : 5000);
+			one = receive_little(ends[1], got + have, MUCH - have, &fds);
 		check_int(have, MUCH);
 		check(!memcmp(bytes, got, MUCH));
+		check_int(fds, 2); /* once */
 		check_int(wait_status(pid), 0);
 		close(ends[1]);
 	}

@@ -223,7 +223,7 @@ static void add_nft(struct batch *batch, int message, int flags, int attribute, 
 	add(batch, NFT(message), NLM_F_ACK | flags, &body, sizeof(body), attribute, name, strlen(name) + 1);
 }
 
-/* Runs a batch that creates table `name` if there is none, and with `missing` adds a chain to a table that is not there. */
+/* Runs a batch that creates table `name` if there is none, and with `missing` makes two mistakes. */
 static int make_table(const char *name, bool missing)
 {
 	const struct nfgenmsg nftables = {.res_id = htons(NFNL_SUBSYS_NFTABLES)};
@@ -233,7 +233,7 @@ static int make_table(const char *name, bool missing)
 	add_nft(&batch, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, NFTA_TABLE_NAME, name);
 	if (missing) {
 		add_nft(&batch, NFT_MSG_NEWCHAIN, NLM_F_CREATE, NFTA_CHAIN_TABLE, "none");
-		add_nft(&batch, NFT_MSG_NEWCHAIN, NLM_F_CREATE, NFTA_CHAIN_TABLE, "none either");
+		add_nft(&batch, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, NFTA_TABLE_NAME, "one");
 	}
 	add(&batch, NFNL_MSG_BATCH_END, 0, &nftables, sizeof(nftables), 0, NULL, 0);
 	return run(NETLINK_NETFILTER, &batch);
