@@ -4,10 +4,10 @@
 #include "portd.h"
 
 /*
- * Large buffers for bulk transfers. Three quarters of a megabyte at a time mean few system calls and few wake-ups; so that thousands of
- * connections don't hold one each, it is borrowed for as long as there is something to move.
+ * Large buffers for bulk transfers. Three quarters of a megabyte at a time mean few system calls and few wake-ups; so that
+ * thousands of connections don't hold one each, it is borrowed for as long as there is something to move.
  */
-#define BUFFERS_MAX 32 /* whoever gets none makes do with the small one that all share */
+#define BUFFERS_MAX 24 /* whoever gets none makes do with the small one that all share */
 
 static void *spare; /* a chain by the first word of each */
 static int buffers;
