@@ -15,13 +15,14 @@
 /* The target has refused: again in a moment, or no more. */
 static void refused(struct connection *connection)
 {
+	const uint32_t patience = connection->port->patience > hold ? connection->port->patience : hold;
 	int64_t delay = RETRY_STEP * (int64_t)connection->attempts;
 
 	if (delay > RETRY_MAX)
 		delay = RETRY_MAX;
 	if (connection->attempts < UINT8_MAX)
 		connection->attempts++;
-	if (now - connection->began + delay <= connection->port->patience) {
+	if (now - connection->began + delay <= patience) {
 		wait_until(connection, now + (delay ? delay : 1));
 		return;
 	}

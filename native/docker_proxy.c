@@ -14,7 +14,7 @@
  * It shows the supervisor its arguments, which publishes the port outside, and then runs docker-proxy, which listens inside. On
  * fd 3 dockerd waits for "0\n", or for "1\n" and a sentence; docker-proxy writes that itself when it runs. SIGINT, SIGTERM, or
  * docker-proxy's own end is the end of the port, too. The port belongs to our connection: if we are killed the supervisor
- * removes it.
+ * removes it. But dockerd's death, which sends SIGTERM to us, is no wish of its: the supervisor decides what becomes of the port.
  */
 #define STATUS_FD 3
 #define HOST " HTTP/1.1\r\nHost: rlkit\r\n"
@@ -23,6 +23,7 @@ struct proxy {
 	char **argv; /* docker-proxy's */
 	char **env;
 	int signals;
+	pid_t parent; /* dockerd */
 	struct api api;
 };
 
@@ -177,7 +178,8 @@ static int forward(struct proxy *proxy, const struct decision *decision)
 	}
 	close(STATUS_FD); /* so that dockerd sees it end when docker-proxy ends without a word */
 	status = wait_for_end(proxy, pid);
-	remove_port(proxy, id);
+	if (getppid() == proxy->parent)
+		remove_port(proxy, id);
 	return status;
 }
 
@@ -229,6 +231,7 @@ int docker_proxy_main(char **argv, char **env)
 	argv[0] = name;
 	proxy.argv = argv;
 	proxy.env = env;
+	proxy.parent = getppid();
 	fill_status_fd();
 	proxy.signals = block_signals(&mask);
 	if (!state_dir || !*state_dir)

@@ -105,6 +105,11 @@ int frame_decode_signal(struct reader *body, struct signal_request *out)
 	return verdict(body);
 }
 
+int frame_decode_watch(struct reader *body)
+{
+	return verdict(body);
+}
+
 static struct writer begin(uint8_t *out, size_t size, uint8_t type, uint32_t id)
 {
 	struct writer w = {.at = out, .end = out + size};
@@ -133,4 +138,14 @@ size_t frame_encode_exited(uint8_t *out, int32_t pid, int32_t status)
 	write_uint(&w, 4, (uint32_t)pid);
 	write_uint(&w, 4, (uint32_t)status);
 	return FRAME_EXITED_SIZE;
+}
+
+size_t frame_encode_notified(uint8_t *out, const uint8_t *message, size_t length)
+{
+	size_t size = FRAME_NOTIFIED_SIZE(length);
+	struct writer w = begin(out, size, RL_NOTIFIED, 0);
+
+	write_uint(&w, 4, length);
+	memcpy(w.at, message, length);
+	return size;
 }

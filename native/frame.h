@@ -60,14 +60,17 @@ int frame_decode_run(struct reader *body, struct op **ops);
 int frame_decode_spawn(struct reader *body, struct spawn_request *out);
 void spawn_request_free(struct spawn_request *request);
 
-/* Decodes SIGNAL's body. Returns 0 or -EPROTO. */
+/* Decode the bodies of SIGNAL and WATCH. Return 0 or -EPROTO. */
 int frame_decode_signal(struct reader *body, struct signal_request *out);
+int frame_decode_watch(struct reader *body);
 
 #define FRAME_REPLY_SIZE(count) (4 + 1 + 4 + 2 + 4 * (size_t)(count))
 #define FRAME_EXITED_SIZE (4 + 1 + 4 + 4 + 4)
+#define FRAME_NOTIFIED_SIZE(length) (4 + 1 + 4 + 4 + (size_t)(length))
 
 /* Write a whole frame to `out`, which has room for the size above. Return that size. */
 size_t frame_encode_reply(uint8_t *out, uint32_t id, const int32_t *results, uint16_t count);
 size_t frame_encode_exited(uint8_t *out, int32_t pid, int32_t status);
+size_t frame_encode_notified(uint8_t *out, const uint8_t *message, size_t length);
 
 #endif

@@ -17,6 +17,7 @@
  */
 struct init {
 	int control;
+	int watched; /* whose datagrams are passed on; -1: none */
 	struct signals signals;
 	struct processes processes;
 	size_t have; /* bytes in `input` */
@@ -103,6 +104,22 @@ static int handle_signal(struct init *init, struct frame *frame)
 	return reply(init, frame->id, &result, 1);
 }
 
+static int handle_watch(struct init *init, struct frame *frame)
+{
+	const int32_t done = 0;
+	int fd;
+	int error = frame_decode_watch(&frame->body);
+
+	if (!error)
+		error = claim_fds(&init->received, &fd, 1);
+	if (error)
+		return error;
+	if (init->watched >= 0)
+		close(init->watched);
+	init->watched = fd;
+	return reply(init, frame->id, &done, 1);
+}
+
 static int handle(struct init *init, struct frame *frame)
 {
 	switch (frame->type) {
@@ -112,6 +129,8 @@ static int handle(struct init *init, struct frame *frame)
 		return handle_spawn(init, frame);
 	case RL_SIGNAL:
 		return handle_signal(init, frame);
+	case RL_WATCH:
+		return handle_watch(init, frame);
 	default:
 		return -EPROTO;
 	}
@@ -148,6 +167,15 @@ static int read_requests(struct init *init)
 	return length;
 }
 
+/* Passes on one message. Returns 0, or -errno when the supervisor is gone. */
+static int pass_on(const struct init *init)
+{
+	static uint8_t message[RL_NOTIFY_MAX], bytes[FRAME_NOTIFIED_SIZE(RL_NOTIFY_MAX)];
+	ssize_t got = recv(init->watched, message, sizeof(message), MSG_DONTWAIT); /* descriptors in it are dropped */
+
+	return got <= 0 ? 0 : send_all(init->control, bytes, frame_encode_notified(bytes, message, (size_t)got));
+}
+
 /* Reaps whatever has ended; reports what the supervisor asked for. Returns 0, or -errno when it is gone. */
 static int reap(struct init *init)
 {
@@ -172,16 +200,20 @@ static int serve(struct init *init)
 	struct pollfd fds[] = {
 		{.fd = init->control, .events = POLLIN},
 		{.fd = init->signals.fd, .events = POLLIN},
+		{.events = POLLIN},
 	};
 	int error = 0;
 
 	while (!error) {
-		if (poll(fds, 2, -1) < 0)
+		fds[2].fd = init->watched; /* poll(2) passes over -1 */
+		if (poll(fds, 3, -1) < 0)
 			return -errno;
 		if (fds[1].revents)
 			signals_drain(&init->signals, &init->processes);
 		if (fds[0].revents)
 			error = read_requests(init);
+		if (!error && fds[2].revents && fds[2].fd == init->watched)
+			error = pass_on(init); /* before its sender's end is reported */
 		/* In each turn: requests drain signals, too, and a SIGCHLD that is read there does not come again. */
 		if (!error)
 			error = reap(init);
@@ -191,7 +223,7 @@ static int serve(struct init *init)
 
 int init_main(int argc, char **argv)
 {
-	struct init init = {0};
+	struct init init = {.watched = -1};
 
 	if (argc != 1)
 		return 2;

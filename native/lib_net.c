@@ -7,6 +7,7 @@
 
 #include "protocol.h"
 #include "rlkit.h"
+#include "unix_path.h"
 #include "util.h"
 
 /* Sockets for published ports, and passing them on: what Node cannot do. */
@@ -133,14 +134,49 @@ int rl_bound_port(int fd)
 	return address.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&address)->sin6_port) : -EAFNOSUPPORT;
 }
 
-int rl_peer_uid(int fd, uint8_t *out)
+int rl_peer(int fd, uint8_t *out)
 {
-	struct writer w = {.at = out, .end = out + 4};
+	struct writer w = {.at = out, .end = out + 8};
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
 		return -errno;
 	write_uint(&w, 4, peer.uid);
+	write_uint(&w, 4, (uint32_t)peer.pid);
 	return 0;
+}
+
+int rl_notify_bind(const uint8_t *path)
+{
+	struct sockaddr_un address = {0};
+	cleanup_fd int directory = -1;
+	cleanup_fd int fd = -1;
+	int bound = unix_path((const char *)path, &address, &directory);
+
+	if (bound)
+		return bound;
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return -errno;
+	bound = fd;
+	fd = -1;
+	return bound;
+}
+
+int rl_notify_send(const uint8_t *name, int name_length, const uint8_t *message, int length)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	cleanup_fd int fd = -1;
+
+	if (name_length < 1 || (size_t)name_length > sizeof(address.sun_path))
+		return -EINVAL;
+	memcpy(address.sun_path, name, (size_t)name_length);
+	if (address.sun_path[0] == '@')
+		address.sun_path[0] = 0; /* an abstract socket: its name's length is all there is to end it */
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	return result_of(sendto(fd, message, (size_t)length, MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&address,
+				(socklen_t)(offsetof(struct sockaddr_un, sun_path) + (size_t)name_length)));
 }

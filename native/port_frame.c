@@ -31,6 +31,12 @@ int port_frame_decode_count(struct reader *body)
 	return verdict(body);
 }
 
+int port_frame_decode_hold(struct reader *body, uint32_t *milliseconds)
+{
+	*milliseconds = read_u32(body);
+	return verdict(body);
+}
+
 size_t port_frame_encode_counts(uint8_t *out, uint32_t id, uint32_t count)
 {
 	struct writer w = {.at = out, .end = out + PORT_FRAME_COUNTS_HEAD};

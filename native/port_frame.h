@@ -30,6 +30,7 @@ struct counters {
 int port_frame_decode_listen(struct reader *body, struct listen_request *out);
 int port_frame_decode_close(struct reader *body, uint32_t *port);
 int port_frame_decode_count(struct reader *body);
+int port_frame_decode_hold(struct reader *body, uint32_t *milliseconds);
 
 #define PORT_FRAME_COUNTS_HEAD (4 + 1 + 4 + 4)
 #define PORT_FRAME_COUNTS_EACH (4 + 4 + 5 * 8)

@@ -22,6 +22,7 @@
 
 int64_t now;
 int epoll_fd;
+uint32_t hold;
 
 static struct port *buckets[BUCKETS];
 static uint32_t port_count;
@@ -200,6 +201,9 @@ static int handle(struct frame *frame)
 	case RL_CLOSE:
 		error = port_frame_decode_close(&frame->body, &number);
 		return error ? error : reply(frame->id, port_close(number));
+	case RL_HOLD:
+		error = port_frame_decode_hold(&frame->body, &hold);
+		return error ? error : reply(frame->id, 0);
 	case RL_COUNT:
 		error = port_frame_decode_count(&frame->body);
 		return error ? error : reply_counts(frame->id);

@@ -46,6 +46,9 @@ struct port {
 extern int64_t now;
 extern int epoll_fd;
 
+/* The least patience that any port has for now; milliseconds. */
+extern uint32_t hold;
+
 /* Adds a descriptor to epoll, edge-triggered or not. Returns 0 or -errno. */
 int watch_add(int fd, struct watch *watch, uint32_t events);
 

@@ -20,12 +20,15 @@
  *           argv[0] is looked up in env's PATH. The descriptors that come with the frame become the process's 0, 1, 2, …;
  *           when there are none it gets init's 0 to 2. It has no other.
  *   SIGNAL  i32 pid (one that SPAWN returned), i32 signo
+ *   WATCH   no body, with one descriptor: a Unix datagram socket. What comes there is passed on (NOTIFIED), until the next WATCH.
  *
  * Init to supervisor:
  *   REPLY   the request's id; u16 count, i32 results[count]: a value, or -errno
  *           RUN: one for each operation that was carried out or skipped. The first that fails without MAY_FAIL ends the run and
  *           the list. SPAWN: the pid as init sees it. SIGNAL: 0 sent, 1 not sent because the process has it already.
+ *           WATCH: 0.
  *   EXITED  id 0; i32 pid (one that SPAWN returned), i32 status as waitpid(2) gives it
+ *   NOTIFIED  id 0; bytes: a message as sd_notify(3) sends them, cut to RL_NOTIFY_MAX
  *
  * Supervisor to portd:
  *   LISTEN  u32 port (a number that the supervisor chooses), u8 kind (1 stream, 2 datagram), u8 listen flags, u32 patience,
@@ -36,9 +39,10 @@
  *           from the stand-in address, if it is not "" and of the target's family.
  *   CLOSE   u32 port: ends the port and every connection of it
  *   COUNT   no body
+ *   HOLD    u32 milliseconds: until the next HOLD no port has less patience than this
  *
  * Portd to supervisor:
- *   REPLY   one result: 0 or -errno (LISTEN, CLOSE). -EEXIST, -ENOENT: the port's number is taken, or unknown.
+ *   REPLY   one result: 0 or -errno (LISTEN, CLOSE, HOLD). -EEXIST, -ENOENT: the port's number is taken, or unknown.
  *   COUNTS  the id of COUNT; u32 n, then so often: u32 port, u32 open connections (or UDP clients), u64 accepted, u64 bytes in
  *           (client to target), u64 bytes out, u64 failed (connections that the target did not take, datagrams dropped),
  *           u64 plain (of `accepted` with RL_KEEP_CLIENT: those whose client's address could not be kept)
@@ -48,18 +52,22 @@
 
 #define RL_FRAME_MAX (1024 * 1024) /* the largest value of `length` */
 #define RL_FDS_MAX 16
+#define RL_NOTIFY_MAX 4096
 #define RL_PORTS_MAX 16384 /* so that COUNTS fits in a frame */
 
 enum rl_frame_type {
 	RL_RUN = 1,
 	RL_SPAWN = 2,
 	RL_SIGNAL = 3,
+	RL_WATCH = 4,
 	RL_LISTEN = 8,
 	RL_CLOSE = 9,
 	RL_COUNT = 10,
+	RL_HOLD = 11,
 	RL_REPLY = 16,
 	RL_EXITED = 17,
 	RL_COUNTS = 18,
+	RL_NOTIFIED = 19,
 };
 
 enum rl_kind {

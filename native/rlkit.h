@@ -56,8 +56,14 @@ RL_API int rl_bind(int family, int kind, int v6only, int port, const char *addre
 /* The port that a socket is bound to. */
 RL_API int rl_bound_port(int fd);
 
-/* The uid of who connected a Unix socket (SO_PEERCRED), as a u32 in out. */
-RL_API int rl_peer_uid(int fd, uint8_t *out);
+/* Who connected a Unix socket (SO_PEERCRED): u32 uid and u32 pid in out. */
+RL_API int rl_peer(int fd, uint8_t *out);
+
+/* A non-blocking Unix datagram socket at `path`, for what sd_notify(3) sends. Returns the descriptor. */
+RL_API int rl_notify_bind(const uint8_t *path);
+
+/* Sends a message as sd_notify(3) does to NOTIFY_SOCKET's value (@: abstract). -EAGAIN when the service manager's queue is full. */
+RL_API int rl_notify_send(const uint8_t *name, int name_length, const uint8_t *message, int length);
 
 /* Gives clean pages of files back to the kernel (lib_trim.c). Returns how many KiB were resident in the mappings. */
 RL_API int rl_trim(void);

@@ -10,8 +10,8 @@ import { decodePortd, encodeListen } from "../src/ports/portd-encoding.ts";
 import { decodeRun, encodeText, messageOf, portdMessageOf, vectors } from "./helpers/protocol.ts";
 
 const all = vectors();
-const requests = all.filter(({ text }) => /^(run|spawn|signal|listen|close|count) /.test(text));
-const messages = all.filter(({ text }) => /^(reply|exited) /.test(text));
+const requests = all.filter(({ text }) => /^(run|spawn|signal|watch|listen|close|count|hold) /.test(text));
+const messages = all.filter(({ text }) => /^(reply|exited|notified) /.test(text));
 const replies = messages.filter(({ text }) => text.startsWith("reply "));
 const counts = all.filter(({ text }) => text.startsWith("counts "));
 

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { peerUid } from "../native/calls.ts";
+import { peer } from "../native/calls.ts";
 
 /**
  * Whether the program at the other end runs as this process's user. Inside the namespaces that is root there; the users of
@@ -7,5 +7,5 @@ import { peerUid } from "../native/calls.ts";
  */
 export function isOwner(socket: Socket): boolean {
   const { fd } = (socket as unknown as { _handle: { fd: number } })._handle;
-  return fd >= 0 && peerUid(fd) === process.geteuid?.();
+  return fd >= 0 && peer(fd).uid === process.geteuid?.();
 }

@@ -130,11 +130,20 @@ export function bindSocket({ family, kind, v6only, address, port }: SocketSpec):
 /** The port that a socket is bound to. */
 export const boundPort = (fd: number): number => check(ffi("rl_bound_port", fd), "getsockname");
 
-/** The uid of who connected a Unix socket (SO_PEERCRED, unix(7)). */
-export function peerUid(fd: number): number {
-  const out = Buffer.alloc(4);
-  check(ffi("rl_peer_uid", fd, out), "getsockopt");
-  return out.readUInt32LE(0);
+/** Who connected a Unix socket (SO_PEERCRED, unix(7)): uid and pid as this process's namespaces number them. */
+export function peer(fd: number): { uid: number; pid: number } {
+  const out = Buffer.alloc(8);
+  check(ffi("rl_peer", fd, out), "getsockopt");
+  return { uid: out.readUInt32LE(0), pid: out.readInt32LE(4) };
+}
+
+/** A Unix datagram socket for what sd_notify(3) sends. The caller closes it and removes the file. */
+export const bindNotify = (path: string): number => check(ffi("rl_notify_bind", cPath(path)), "bind", path);
+
+/** Sends a message to NOTIFY_SOCKET's value (sd_notify(3)). Throws a SyscallError; EAGAIN when the reader is behind. */
+export function sendNotify(socket: string, message: string): void {
+  const [name, bytes] = [Buffer.from(socket), Buffer.from(message)];
+  check(ffi("rl_notify_send", name, name.length, bytes, bytes.length), "sendto", socket);
 }
 
 /** Gives back the clean file pages of this process (most of Node's memory is its own binary); returns KiB. */

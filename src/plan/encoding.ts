@@ -5,8 +5,10 @@ import { fieldTypes, type Instruction, operationNames } from "./operations.ts";
 const RUN = 1;
 const SPAWN = 2;
 const SIGNAL = 3;
+const WATCH = 4;
 const REPLY = 16;
 const EXITED = 17;
+const NOTIFIED = 19;
 const MAY_FAIL = 1;
 const IF_FAILED = 2;
 
@@ -24,8 +26,11 @@ export interface InnerSpawn {
   openFiles?: number;
 }
 
-/** What init sends: the results of a request, or the end of a process that it had spawned. */
-export type Message = Reply | { type: "exited"; pid: number; status: number };
+/** What init sends: the results of a request, the end of a process that it had spawned, or what came to a socket that it watches. */
+export type Message =
+  | Reply
+  | { type: "exited"; pid: number; status: number }
+  | { type: "notified"; message: string };
 
 /** "Carry out these operations, in order". */
 export function encodeRun(id: number, instructions: readonly Instruction[]): Buffer {
@@ -64,12 +69,16 @@ export function encodeSignal(id: number, pid: number, signo: number): Buffer {
   return frame(SIGNAL, id, (bytes) => bytes.i32(pid).i32(signo));
 }
 
+/** "Pass on what comes to the datagram socket that comes along". */
+export const encodeWatch = (id: number): Buffer => frame(WATCH, id, () => {});
+
 /** Cuts what init sends into messages: what is complete, and the bytes that belong to the next one. */
 export const decodeMessages = (bytes: Buffer): { messages: Message[]; rest: Buffer } => cutFrames(bytes, decodeInit);
 
 /** Reads one frame from init. */
 export function decodeInit(type: number, id: number, body: Buffer): Message {
   if (type === EXITED) return { type: "exited", pid: body.readInt32LE(0), status: body.readInt32LE(4) };
+  if (type === NOTIFIED) return { type: "notified", message: body.toString("utf8", 4, 4 + body.readUInt32LE(0)) };
   if (type !== REPLY) throw new Error(`rlkit-ns sent a frame of unknown type ${type}`);
   return decodeReply(id, body);
 }

@@ -1,6 +1,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { encodeRun, encodeSignal, encodeSpawn, type InnerSpawn, type Message } from "../../src/plan/encoding.ts";
+import {
+  encodeRun,
+  encodeSignal,
+  encodeSpawn,
+  encodeWatch,
+  type InnerSpawn,
+  type Message,
+} from "../../src/plan/encoding.ts";
 import {
   fieldTypes,
   type Instruction,
@@ -8,7 +15,7 @@ import {
   type OperationName,
   operationNames,
 } from "../../src/plan/operations.ts";
-import { encodeClose, encodeCount, encodeListen, type PortdMessage } from "../../src/ports/portd-encoding.ts";
+import { encodeClose, encodeCount, encodeHold, encodeListen, type PortdMessage } from "../../src/ports/portd-encoding.ts";
 
 /** A line of protocol-vectors.tsv: a frame, and what it says as text. */
 interface Vector {
@@ -45,6 +52,10 @@ export function encodeText(text: string): Buffer {
       return encodeSpawn(id, spawnOf(text));
     case "signal":
       return encodeSignal(id, numberOf(text, "pid"), numberOf(text, "signo"));
+    case "watch":
+      return encodeWatch(id);
+    case "hold":
+      return encodeHold(id, numberOf(text, "milliseconds"));
     case "listen":
       return encodeListen(id, {
         port: numberOf(text, "port"),
@@ -107,6 +118,7 @@ export function portdMessageOf(text: string): PortdMessage {
 export function messageOf(text: string): Message {
   const number = (name: string) => numberOf(text, name);
   if (text.startsWith("exited ")) return { type: "exited", pid: number("pid"), status: number("wstatus") };
+  if (text.startsWith("notified ")) return { type: "notified", message: JSON.parse(fieldOf(text, "message")) };
   return { type: "reply", id: number("id"), results: JSON.parse(fieldOf(text, "results")) };
 }
 

@@ -15,6 +15,7 @@ export async function copyTree(): Promise<Tree> {
   }
   const path = await mkdtemp("/var/tmp/rlkit-tree-");
   await chmod(path, 0o755);
-  await cp(dist, path, { recursive: true, preserveTimestamps: true });
+  // Links as they are: otherwise they would be made to point to the original.
+  await cp(dist, path, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
 }

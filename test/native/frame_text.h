@@ -127,6 +127,12 @@ static bool print_signal(struct text *text, struct reader *body)
 	return true;
 }
 
+static bool print_watch(struct text *text, struct reader *body)
+{
+	(void)text;
+	return frame_decode_watch(body) == 0;
+}
+
 static bool print_listen(struct text *text, struct reader *body)
 {
 	struct listen_request request;
@@ -157,6 +163,16 @@ static bool print_count(struct text *text, struct reader *body)
 	return port_frame_decode_count(body) == 0;
 }
 
+static bool print_hold(struct text *text, struct reader *body)
+{
+	uint32_t milliseconds;
+
+	if (port_frame_decode_hold(body, &milliseconds) < 0)
+		return false;
+	text->at += sprintf(text->at, " milliseconds=%u", milliseconds);
+	return true;
+}
+
 /* What the supervisor sends to init and to portd. */
 static const struct {
 	uint8_t type;
@@ -164,7 +180,8 @@ static const struct {
 	bool (*print)(struct text *text, struct reader *body);
 } requests[] = {
 	{RL_RUN, "run", print_run},          {RL_SPAWN, "spawn", print_spawn}, {RL_SIGNAL, "signal", print_signal},
-	{RL_LISTEN, "listen", print_listen}, {RL_CLOSE, "close", print_close}, {RL_COUNT, "count", print_count},
+	{RL_WATCH, "watch", print_watch},    {RL_HOLD, "hold", print_hold},    {RL_LISTEN, "listen", print_listen},
+	{RL_CLOSE, "close", print_close},    {RL_COUNT, "count", print_count},
 };
 #define REQUESTS (sizeof(requests) / sizeof(requests[0]))
 
@@ -217,6 +234,11 @@ static size_t encode_from_text(const char *text, uint8_t *out)
 
 	if (sscanf(text, "exited id=0 pid=%d wstatus=%d", &pid, &status) == 2)
 		return frame_encode_exited(out, pid, status);
+	if (!strncmp(text, "notified ", 9)) {
+		const char *message = strchr(text, '"') + 1;
+
+		return frame_encode_notified(out, (const uint8_t *)message, strlen(message) - 1); /* without the quote at its end */
+	}
 	if (!strncmp(text, "counts ", 7))
 		return encode_counts(text, out);
 	if (sscanf(text, "reply id=%u", &id) != 1)

@@ -298,8 +298,8 @@ static void peer(void)
 {
 	const uid_t other = geteuid() == 0 ? 3000000000U : geteuid();
 	int listener, accepted;
-	uint8_t out[4] = {0};
-	struct reader r = {.at = out, .end = out + 4};
+	uint8_t out[8] = {0};
+	struct reader r = {.at = out, .end = out + 8};
 	pid_t pid;
 
 	enter_scratch();
@@ -317,9 +317,10 @@ static void peer(void)
 	check_int(wait_status(pid), 0);
 	accepted = accept4(listener, NULL, NULL, SOCK_CLOEXEC); /* who has gone is still told */
 	check(accepted >= 0);
-	check_int(rl_peer_uid(accepted, out), 0);
+	check_int(rl_peer(accepted, out), 0);
 	check_int(read_u32(&r), other);
-	check_int(rl_peer_uid(-1, out), -EBADF);
+	check_int(read_u32(&r), pid);
+	check_int(rl_peer(-1, out), -EBADF);
 	close(accepted);
 	close(listener);
 	leave_scratch();
@@ -335,7 +336,7 @@ int main(void)
 	run_test("rl_bind has IPv6 beside IPv4, or for both", v6);
 	run_test("rl_bind says what it cannot do, and refuses what it cannot read", refusals);
 	run_test("rl_bound_port knows internet sockets only", not_internet);
-	run_test("rl_peer_uid tells who connected", peer);
+	run_test("rl_peer tells who connected", peer);
 	run_test("rl_send gives a reader up that does not read for five seconds", unread);
 	return finish();
 }

@@ -53,7 +53,8 @@ static inline int for_each_vector(void (*each)(const char *name, uint8_t *bytes,
 /* True if the text is of a frame that goes to the supervisor. */
 static inline bool is_message(const char *text)
 {
-	return !strncmp(text, "reply ", 6) || !strncmp(text, "exited ", 7) || !strncmp(text, "counts ", 7);
+	return !strncmp(text, "reply ", 6) || !strncmp(text, "exited ", 7) ||
+	       !strncmp(text, "counts ", 7) || !strncmp(text, "notified ", 9);
 }
 
 #endif
