@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
@@ -17,13 +19,14 @@
  * removes it. But dockerd's death, which sends SIGTERM to us, is no wish of its: the supervisor decides what becomes of the port.
  */
 #define STATUS_FD 3
+#define DYING_WITHIN 200 /* milliseconds */
 #define HOST " HTTP/1.1\r\nHost: rlkit\r\n"
 
 struct proxy {
 	char **argv; /* docker-proxy's */
 	char **env;
 	int signals;
-	pid_t parent; /* dockerd */
+	int parent; /* a pidfd of dockerd */
 	struct api api;
 };
 
@@ -142,8 +145,19 @@ static int run(void *argument)
 	return child_exec(proxy->argv, proxy->env);
 }
 
-/* Waits for docker-proxy's end, or ends it when dockerd wants that. Returns our exit status. */
-static int wait_for_end(const struct proxy *proxy, pid_t pid)
+/*
+ * Whether SIGTERM came because dockerd is dying. The kernel sends it when the thread ends that started us, which need not be
+ * dockerd's last one; somebody who sends it by hand can wait.
+ */
+static bool dockerd_is_dying(const struct proxy *proxy)
+{
+	struct pollfd dead = {.fd = proxy->parent, .events = POLLIN};
+
+	return poll(&dead, 1, DYING_WITHIN) > 0;
+}
+
+/* Waits for docker-proxy's end, or ends it when dockerd wants that. Returns our exit status, and what signal came, if one did. */
+static int wait_for_end(const struct proxy *proxy, pid_t pid, uint32_t *signo)
 {
 	struct signalfd_siginfo info;
 	int status = 0;
@@ -151,7 +165,8 @@ static int wait_for_end(const struct proxy *proxy, pid_t pid)
 	for (;;) {
 		if (read(proxy->signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
 			continue;
-		if (info.ssi_signo != SIGCHLD)
+		*signo = info.ssi_signo;
+		if (*signo != SIGCHLD)
 			break;
 		if (waitpid(pid, &status, WNOHANG) == pid)
 			return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
@@ -166,6 +181,7 @@ static int forward(struct proxy *proxy, const struct decision *decision)
 {
 	const struct child_start start = {.run = run, .argument = proxy, .death_signal = SIGKILL};
 	char id[ID_DIGITS + 1];
+	uint32_t signo = 0;
 	int pid, status;
 
 	strcpy(id, decision->id); /* the next answer will come where it lies */
@@ -177,8 +193,8 @@ static int forward(struct proxy *proxy, const struct decision *decision)
 		return fail("cannot start docker-proxy", "", strerror(-pid));
 	}
 	close(STATUS_FD); /* so that dockerd sees it end when docker-proxy ends without a word */
-	status = wait_for_end(proxy, pid);
-	if (getppid() == proxy->parent)
+	status = wait_for_end(proxy, pid, &signo);
+	if (signo != SIGTERM || !dockerd_is_dying(proxy))
 		remove_port(proxy, id);
 	return status;
 }
@@ -231,7 +247,7 @@ int docker_proxy_main(char **argv, char **env)
 	argv[0] = name;
 	proxy.argv = argv;
 	proxy.env = env;
-	proxy.parent = getppid();
+	proxy.parent = (int)syscall(SYS_pidfd_open, getppid(), 0);
 	fill_status_fd();
 	proxy.signals = block_signals(&mask);
 	if (!state_dir || !*state_dir)

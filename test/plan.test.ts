@@ -98,7 +98,8 @@ test("for dockerd: what its profile promises", async () => {
       "remove /run/xtables.lock",
       'write "1" to /proc/sys/net/ipv4/ip_forward',
       `try storage drivers on ${user.home}/.local/share/docker: overlay2, fuse-overlayfs, btrfs, vfs`,
-      "start dockerd --mtu=65520",
+      "write daemon.json to the state directory",
+      `start dockerd --config-file=${user.runtimeDir}/dockerd-rootless/daemon.json --mtu=65520`,
     ]),
   );
   expect(all.find((step) => step.do === "start-helper")?.args).toContain("--disable-host-loopback");

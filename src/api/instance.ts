@@ -4,10 +4,19 @@ import { log } from "../log.ts";
 import type { RunOptions } from "../options/run-options.ts";
 import type { PlannedRun } from "../plan/planner.ts";
 import type { Ports } from "../ports/ports.ts";
+import type { Supervision } from "../supervisor/status.ts";
 import { type Info, info } from "./info.ts";
 import type { Metrics } from "./metrics.ts";
-import { isOwner } from "./peer.ts";
+import { isInside, isOwner } from "./peer.ts";
 import { serveApi } from "./server.ts";
+
+/** What the API offers beside the run's facts. */
+interface Offer {
+  ports: Ports | undefined;
+  supervision: Supervision;
+  /** Called after each answer. */
+  answered(): void;
+}
 
 /** Serves the API of a run whose target has started, on its api.sock, until the scope ends. */
 export async function serveInstance(
@@ -15,18 +24,17 @@ export async function serveInstance(
   plan: PlannedRun,
   options: RunOptions,
   scope: Scope,
-  answered: () => void,
+  { ports, supervision, answered }: Offer,
 ): Promise<void> {
-  const ports = await instance.ports();
-  await ports?.portd?.attach();
   const tell = (): Info =>
     info(plan.stateDir, instance.init.pid, plan.network, options.network, {
       name: plan.portDriver,
       keepClient: options.ports.keepClient,
       backend: ports?.transparency(),
     });
-  const api = { info: tell, ports: ports?.table, metrics: () => gatherMetrics(tell(), instance, plan, ports) };
-  const server = serveApi({ fd: instance.apiFd }, api, isOwner, answered);
+  const metrics = (): Promise<Metrics> => gatherMetrics(tell(), instance, plan, ports);
+  const api = { info: tell, ports: ports?.table, metrics, supervision };
+  const server = serveApi({ fd: instance.apiFd }, api, isOwner, answered, isInside);
   scope.defer(() => server.close());
 }
 

@@ -2,21 +2,22 @@ import type { Socket } from "node:net";
 
 /**
  * Ports that belong to a connection: docker-proxy's, which dockerd may kill. What a connection has not given back by its end is
- * removed.
+ * given up.
  */
 export class Leases {
   readonly #owners = new Map<number, Socket>();
   readonly #watched = new WeakSet<Socket>();
-  readonly #remove: (id: number) => void;
+  readonly #abandon: (id: number) => void;
 
-  constructor(remove: (id: number) => void) {
-    this.#remove = remove;
+  constructor(abandon: (id: number) => void) {
+    this.#abandon = abandon;
   }
 
-  /** Ties a port to a connection. If that has ended meanwhile, the port goes at once. */
+  /** Ties a port to a connection. If that has ended meanwhile, the port is given up at once. */
   add(id: number, owner: Socket): void {
     if (owner.destroyed) {
-      this.#remove(id);
+      this.#owners.delete(id);
+      this.#abandon(id);
       return;
     }
     this.#owners.set(id, owner);
@@ -26,7 +27,7 @@ export class Leases {
       for (const [lease, socket] of this.#owners) {
         if (socket !== owner) continue;
         this.#owners.delete(lease);
-        this.#remove(lease);
+        this.#abandon(lease);
       }
     });
   }

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { RlkitError } from "../errors.ts";
 import { log } from "../log.ts";
-import type { PortCounters, PortStatus } from "../ports/driver.ts";
+import type { PortCounters, PortOwner, PortStatus } from "../ports/driver.ts";
 import type { UncheckedSpec } from "../ports/spec.ts";
 import { decodeSpecs } from "./decode.ts";
 import { decideDockerProxy, parseDockerProxy } from "./docker-proxy.ts";
@@ -13,10 +13,12 @@ import { type Metrics, renderMetrics } from "./metrics.ts";
 /** The published ports, as far as the API needs them (src/ports/table.ts). All of them throw RlkitErrors. */
 interface PublishedPorts {
   /** Checks a spec and publishes it. */
-  add(spec: UncheckedSpec): Promise<PortStatus>;
+  add(spec: UncheckedSpec, options: { owner: PortOwner }): Promise<PortStatus>;
   /** The same for a set: all or none. */
-  addAll(specs: readonly UncheckedSpec[]): Promise<readonly PortStatus[]>;
+  addAll(specs: readonly UncheckedSpec[], options: { owner: PortOwner }): Promise<readonly PortStatus[]>;
   remove(id: number): Promise<void>;
+  /** Whoever held it has gone without a word; does not throw. */
+  abandon(id: number): Promise<void>;
   list(): readonly PortStatus[];
   /** Undefined where the driver has none. */
   counters(): Promise<ReadonlyMap<number, PortCounters>> | undefined;
@@ -36,6 +38,8 @@ interface Request {
   id: string;
   body: Buffer;
   connection: Socket;
+  /** Whose the ports are that it publishes. */
+  owner: PortOwner;
 }
 
 export interface Answer {
@@ -81,11 +85,11 @@ async function list(api: Api, { query }: Request): Promise<Answer> {
   );
 }
 
-async function add(api: Api, { body }: Request): Promise<Answer> {
+async function add(api: Api, { body, owner }: Request): Promise<Answer> {
   const ports = published(api);
   const specs = decodeSpecs(body);
-  if (!Array.isArray(specs)) return json(201, encodeStatus(await ports.add(specs)));
-  const added = await ports.addAll(specs);
+  if (!Array.isArray(specs)) return json(201, encodeStatus(await ports.add(specs, { owner })));
+  const added = await ports.addAll(specs, { owner });
   return json(
     201,
     added.map((status) => encodeStatus(status)),
@@ -113,7 +117,7 @@ async function dockerProxy(api: Api, leases: Leases, { body, connection }: Reque
     log.warn(`a container's port is not published: ${decision.why}`);
     return answer("skip");
   }
-  const { id } = await api.ports.add(decision.spec);
+  const { id } = await api.ports.add(decision.spec, { owner: "target" });
   leases.add(id, connection);
   return answer(`forward ${id} ${decision.childIp}`);
 }

@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { isErrno } from "../errors.ts";
 import { log } from "../log.ts";
+import type { PortOwner } from "../ports/driver.ts";
 import { Leases } from "./leases.ts";
 import { type Answer, type Api, badRequest, errorAnswer, failure, notFound, routes, wrongMethod } from "./routes.ts";
 
@@ -21,27 +22,30 @@ export interface ApiServer {
 /**
  * Serves the API on a socket that listens already (or on one made at a path). dockerd keeps one connection for ever and does not
  * retry: there are no time-outs. `mayConnect` decides about each connection before anything is read from it; `answered` is told
- * of each request that has been.
+ * of each request that has been; `isInside` says whether a connection is the target's.
  */
 export function serveApi(
   where: { fd: number } | { path: string },
   api: Api,
   mayConnect: (socket: Socket) => boolean = () => true,
   answered: () => void = () => {},
+  isInside: (socket: Socket) => boolean = () => false,
 ): ApiServer {
+  const inside = new WeakSet<Socket>();
   const leases = new Leases((id) => {
-    log.debug(`port ${id} goes with the docker-proxy that it was published for`);
-    api.ports?.remove(id).catch((error: unknown) => log.warn(`port ${id} could not be removed: ${String(error)}`));
+    log.debug(`port ${id}: the docker-proxy that it was published for has ended without giving it back`);
+    void api.ports?.abandon(id);
   });
   const server = createServer({ keepAliveTimeout: 0, headersTimeout: 0, requestTimeout: 0 });
   server.on("request", async (request, response) => {
     request.on("error", () => {}); // a client that went away in the middle of its request
-    const answer = await respond(request, api, leases).catch(failure);
+    const answer = await respond(request, api, leases, inside.has(request.socket) ? "target" : "user").catch(failure);
     if (answer !== undefined) send(response, answer);
     answered();
   });
   server.on("connection", (socket) => {
     if (!mayConnect(socket)) socket.destroy();
+    else if (isInside(socket)) inside.add(socket);
   });
   server.on("clientError", refuseNonsense);
   server.listen(where);
@@ -55,7 +59,12 @@ export function serveApi(
 }
 
 /** The answer to one request; undefined when its client has gone. */
-async function respond(request: IncomingMessage, api: Api, leases: Leases): Promise<Answer | undefined> {
+async function respond(
+  request: IncomingMessage,
+  api: Api,
+  leases: Leases,
+  owner: PortOwner,
+): Promise<Answer | undefined> {
   const { pathname, query } = target(request.url ?? "");
   if (pathname === undefined) return badRequest;
   const route = routes.find(({ path }) => path.test(pathname));
@@ -67,7 +76,7 @@ async function respond(request: IncomingMessage, api: Api, leases: Leases): Prom
   if (body === "too large") return errorAnswer(413, "http: request body too large", route);
   const id = route.path.exec(pathname)?.[1] ?? "";
   try {
-    return await handler(api, leases, { query, id, body, connection: request.socket });
+    return await handler(api, leases, { query, id, body, connection: request.socket, owner });
   } catch (error) {
     return failure(error, route);
   }

@@ -24,6 +24,7 @@ const ports = { group: "Ports:" };
 const namespaces = { group: "Namespaces:" };
 const mounts = { group: "Mounts:" };
 const ids = { group: "Users and groups:" };
+const supervision = { group: "Supervision:" };
 const log = { group: "Log:" };
 
 /** The options of `run` and `plan`. */
@@ -85,6 +86,28 @@ export const runOptions: OptionTable = {
   },
   "uid-map": { type: "array", describe: "a user id map of one's own: inside:outside:count", ...ids },
   "gid-map": { type: "array", describe: "a group id map of one's own: inside:outside:count", ...ids },
+  restart: {
+    type: "string",
+    describe: "start it again: no, on-failure[:MAX], always, unless-stopped (dockerd: on-failure)",
+    ...supervision,
+  },
+  "restart-delay": { type: "string", describe: "first pause, doubled each time (100ms)", ...supervision },
+  "restart-burst": {
+    type: "string",
+    describe: "give up after N useless runs within SECONDS: N/SECONDS (5/60)",
+    ...supervision,
+  },
+  "stop-timeout": { type: "string", describe: "time to end before it is killed (dockerd: 30s)", ...supervision },
+  "health-interval": { type: "string", describe: "ask it so often whether it answers (0: never)", ...supervision },
+  "live-restore": {
+    type: "string",
+    choices: ["auto", "true", "false"],
+    default: "auto",
+    describe: "containers live on while dockerd is restarted",
+    ...supervision,
+  },
+  wait: { type: "boolean", describe: "start in the background, return when it is ready", ...supervision },
+  "ready-fd": { type: "number", describe: "write a newline to this descriptor when it is ready", ...supervision },
   "log-level": {
     type: "string",
     choices: ["trace", "debug", "info", "warn", "error", "silent"],

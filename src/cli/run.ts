@@ -1,3 +1,4 @@
+import { fstatSync } from "node:fs";
 import { RlkitError } from "../errors.ts";
 import { gatherFacts, type HostFacts } from "../host/facts.ts";
 import { launch } from "../launch/launch.ts";
@@ -13,7 +14,9 @@ import { type Parsed, runOptions } from "./options.ts";
 
 async function run(parsed: Parsed): Promise<number> {
   const options = resolveRunOptions(parsed, process.env, process.cwd());
+  if (parsed.values.wait === true) return await (await import("./run-wait.ts")).startAndWait();
   configureLog(options.log);
+  checkReadyFd(options.supervision.readyFd);
   const facts = gatherFacts(options);
   const plan = planRun(options, facts);
   const signals = new Signals();
@@ -28,14 +31,24 @@ async function run(parsed: Parsed): Promise<number> {
   }
 }
 
+function checkReadyFd(fd: number | undefined): void {
+  try {
+    if (fd !== undefined) fstatSync(fd);
+  } catch (cause) {
+    throw new RlkitError("USAGE", `--ready-fd=${fd}: this descriptor is not open`, {
+      hint: "hand it over: rlkit run --ready-fd=3 … 3>FILE",
+      cause,
+    });
+  }
+}
+
 /** Starts and stays with one target; everything is undone when this returns or throws. */
 async function carryOut(plan: PlannedRun, options: RunOptions, facts: HostFacts, signals: Signals): Promise<number> {
   const scope = new Scope();
   try {
     const instance = await launch(plan, options, scope, signals);
-    signals.forwardTo((signo) => void instance.control.signal(instance.target, signo));
     announce(plan, facts); // only now: whoever can't start is told why, and nothing else
-    return await supervise(instance, plan, options, scope);
+    return await supervise(instance, plan, options, scope, signals);
   } finally {
     await scope.close();
   }

@@ -5,6 +5,7 @@ import { log } from "../log.ts";
 import { capture } from "../native/capture.ts";
 import type { RunOptions } from "../options/run-options.ts";
 import { configFile, type DockerdSettings, dockerdSettings } from "../profiles/dockerd-args.ts";
+import { hasSwarm } from "../profiles/live-restore.ts";
 import { type StorageDriver, storageDrivers } from "../profiles/storage.ts";
 import { findProgram } from "./programs.ts";
 import { findHome, findRuntimeDir, type RuntimeDir } from "./session.ts";
@@ -17,18 +18,24 @@ export interface DockerFacts {
   /** The storage driver whose data is in the data root already: dockerd stays with it. */
   priorStorage: StorageDriver | undefined;
   fuseOverlayfs: boolean;
+  /** The user's daemon.json: where it is, or would be, and what it says; no settings where it can't be read. */
+  configFile: string;
+  config: Readonly<Record<string, unknown>> | undefined;
+  /** Swarm mode is on. */
+  swarm: boolean;
   /** dockerd's major version, asked only where it matters for the storage driver; undefined if it doesn't say. */
   major: number | undefined;
 }
 
-function readConfig(path: string): Record<string, unknown> {
+function readConfig(path: string): Record<string, unknown> | undefined {
   try {
     const config: unknown = JSON.parse(readFileSync(path, "utf8"));
-    return typeof config === "object" && config !== null ? { ...config } : {};
+    return typeof config === "object" && config !== null ? { ...config } : undefined;
   } catch (error) {
+    if (isErrno(error, "ENOENT")) return {};
     // dockerd itself reports a daemon.json that it can't read, better than rlkit could.
-    if (!isErrno(error, "ENOENT")) log.warn(`cannot read ${path}: ${(error as Error).message}`);
-    return {};
+    log.warn(`cannot read ${path}: ${(error as Error).message}`);
+    return undefined;
   }
 }
 
@@ -59,12 +66,17 @@ export function gatherDockerFacts(options: RunOptions, uid: number, passwdHome: 
   const path = `${env.PATH ?? ""}:/usr/sbin:/sbin`;
   const home = findHome(env, passwdHome, uid);
   const runtimeDir = findRuntimeDir(env, uid, home);
-  const settings = dockerdSettings(args, readConfig(configFile(args, env, home)), env, home, runtimeDir.path);
+  const file = configFile(args, env, home);
+  const config = readConfig(file);
+  const settings = dockerdSettings(args, config ?? {}, env, home, runtimeDir.path);
   const prior = settings.storageDriver ? undefined : priorStorage(settings.dataRoot);
   return {
     home,
     runtimeDir,
     settings,
+    configFile: file,
+    config,
+    swarm: hasSwarm(settings.dataRoot),
     priorStorage: prior,
     fuseOverlayfs: findProgram("fuse-overlayfs", path) !== undefined,
     major: settings.storageDriver || prior !== undefined ? undefined : majorVersion(program, path),

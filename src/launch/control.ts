@@ -1,8 +1,19 @@
 import { RlkitError } from "../errors.ts";
 import { check } from "../native/errno.ts";
-import { decodeInit, encodeRun, encodeSignal, encodeSpawn, type InnerSpawn, type Message } from "../plan/encoding.ts";
+import {
+  decodeInit,
+  encodeRun,
+  encodeSignal,
+  encodeSpawn,
+  encodeWatch,
+  type InnerSpawn,
+  type Message,
+} from "../plan/encoding.ts";
 import type { Instruction } from "../plan/operations.ts";
 import { FrameSocket } from "./frame-socket.ts";
+
+/** What the target has said on its NOTIFY_SOCKET (sd_notify(3)). */
+export type NotifyListener = (message: string) => void;
 
 /** How a process inside has ended: its wait status (waitpid(2)). */
 export type EndListener = (status: number) => void;
@@ -19,6 +30,8 @@ export class Control {
   /** Processes that ended before anybody asked, and those who asked. */
   readonly #ended = new Map<number, number>();
   readonly #listeners = new Map<number, EndListener>();
+  readonly #said: string[] = [];
+  #onNotify: NotifyListener | undefined;
   #attached = false;
 
   constructor(fd: number, interrupted: () => void) {
@@ -70,6 +83,23 @@ export class Control {
     return end;
   }
 
+  /** Has init pass on what comes to a Unix datagram socket, of which this process may then close its descriptor. */
+  async watch(fd: number): Promise<void> {
+    await this.#request(encodeWatch, [fd]);
+  }
+
+  /** Whom to tell what comes there, also what came before this call. */
+  onNotify(listener: NotifyListener): void {
+    this.#onNotify = listener;
+    for (const message of this.#said.splice(0)) listener(message);
+  }
+
+  /** Whether init answers within so many milliseconds. */
+  async answers(milliseconds: number): Promise<boolean> {
+    const silence = new Promise<false>((resolve) => setTimeout(() => resolve(false), milliseconds).unref());
+    return await Promise.race([this.run([]).then(() => true), silence]).catch(() => false);
+  }
+
   /** Whom to tell that init is gone. */
   onLost(listener: () => void): void {
     this.#socket.onLost(listener);
@@ -98,6 +128,10 @@ export class Control {
   }
 
   #take(message: Message): void {
+    if (message.type === "notified") {
+      if (this.#onNotify === undefined) this.#said.push(message.message);
+      else this.#onNotify(message.message);
+    }
     if (message.type !== "exited") return;
     const listener = this.#listeners.get(message.pid);
     this.#listeners.delete(message.pid);

@@ -17,6 +17,8 @@ interface Peer<Message> {
   lost(why: string): RlkitError;
   /** A message that answers no request. */
   event?(message: Message): void;
+  /** A request has had no answer in time. */
+  silent?(): void;
   /** Asked while a request waits and nothing else runs yet; may throw. */
   interrupted(): void;
 }
@@ -44,8 +46,13 @@ export class FrameSocket<Message extends object> {
     this.#peer = peer;
   }
 
-  /** Sends the frame that `encode` makes with a new id, with descriptors; resolves to the message that answers it. */
-  async request(encode: (id: number) => Buffer, fds: readonly number[] = []): Promise<Message> {
+  /** Sends the frame that `encode` makes with a new id, with descriptors; resolves to the message that answers it.
+   * Fails when none has come `within` milliseconds. */
+  async request(
+    encode: (id: number) => Buffer,
+    fds: readonly number[] = [],
+    within = ANSWER_DEADLINE,
+  ): Promise<Message> {
     const id = this.#nextId++;
     const bytes = encode(id);
     let answer: Message | undefined;
@@ -57,12 +64,24 @@ export class FrameSocket<Message extends object> {
       () => {}, // the caller gets it
     );
     this.#write(bytes, fds);
-    const deadline = Date.now() + ANSWER_DEADLINE;
+    const deadline = Date.now() + within;
     while (this.#socket === undefined && answer === undefined && this.#waiting.has(id)) {
       await this.pump(100);
-      if (Date.now() > deadline) throw this.#peer.lost(`it did not answer within ${ANSWER_DEADLINE / 1000} s`);
+      if (Date.now() > deadline) this.#giveUp(id, within);
     }
-    return answered;
+    if (!this.#waiting.has(id)) return answered;
+    const timer = setTimeout(() => this.#giveUp(id, within), deadline - Date.now());
+    timer.unref();
+    return answered.finally(() => clearTimeout(timer));
+  }
+
+  /** Ends the wait for an answer. One that comes later is dropped. */
+  #giveUp(id: number, within: number): void {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    if (waiting === undefined) return;
+    waiting.reject(this.#peer.lost(`it did not answer within ${within / 1000} s`));
+    this.#peer.silent?.();
   }
 
   /** Whom to tell, once, that the peer is gone. */

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { listenApi } from "../api/listener.ts";
 import { makePrivateDir } from "../host/session.ts";
 import { log, logs } from "../log.ts";
-import { socketpair } from "../native/calls.ts";
+import { bindNotify, isTerminal, pipe, socketpair } from "../native/calls.ts";
 import { rlkitNs } from "../native/paths.ts";
 import { HelperProcess } from "../network/helper-process.ts";
 import { environmentList, type RunOptions } from "../options/run-options.ts";
@@ -29,6 +29,10 @@ export interface Instance {
   control: Control;
   /** The target's pid as init sees it. */
   target: number;
+  /** Starts the target once more, as another program if one is named; resolves to its pid. Throws RlkitError("COMMAND"). */
+  startTarget(program?: string): Promise<number>;
+  /** Where what the target writes to standard error can be read; undefined where it goes to rlkit's own directly. */
+  targetErrors: number | undefined;
   helper: HelperProcess | undefined;
   /** api.sock, listening. */
   apiFd: number;
@@ -50,6 +54,8 @@ interface Launch {
   helper?: HelperProcess;
   apiFd?: number;
   target?: number;
+  startTarget?: Instance["startTarget"];
+  targetErrors?: Instance["targetErrors"];
   ports?: Promise<Ports | undefined>;
   /** What steps found out that the target is to be told. */
   extraArgs: string[];
@@ -135,13 +141,27 @@ const handlers: Handlers = {
     launch.apiFd = listenApi(launch.run.stateDir);
   },
 
-  "start-target": async (launch, { argv, env, openFiles }) => {
-    const command = [...argv, ...launch.extraArgs];
-    try {
-      launch.target = await made(launch.control, "init").spawn({ argv: command, env, target: true, openFiles });
-    } catch (error) {
-      throw explainExec(command[0] ?? "", error);
-    }
+  "listen-notify": async ({ control }, { path }) => {
+    const fd = bindNotify(path);
+    await made(control, "init").watch(fd);
+    closeSync(fd);
+  },
+
+  "start-target": async (launch, step) => {
+    const [program = "", ...args] = [...step.argv, ...launch.extraArgs];
+    const { env, openFiles, daemon } = step;
+    const errors = daemon && !isTerminal(2) ? pipe() : undefined;
+    const output = errors === undefined ? {} : { fds: [0, 1, errors[1]] };
+    launch.targetErrors = errors?.[0];
+    launch.startTarget = async (given = program) => {
+      try {
+        const argv = [given, ...args];
+        return await made(launch.control, "init").spawn({ argv, env, target: true, openFiles, newSession: daemon, ...output });
+      } catch (error) {
+        throw explainExec(given, error);
+      }
+    };
+    launch.target = await launch.startTarget();
   },
 };
 
@@ -193,6 +213,8 @@ export async function launch(run: PlannedRun, options: RunOptions, scope: Scope,
     init: made(state.init, "init"),
     control: made(state.control, "init"),
     target: made(state.target, "the target"),
+    startTarget: made(state.startTarget, "the target"),
+    targetErrors: state.targetErrors,
     helper: state.helper,
     apiFd: made(state.apiFd, "api.sock"),
     ports: () => portsOf(state),

@@ -41,7 +41,7 @@ function makeOwn(path: string, uid: number): void {
 const isLink = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
 
 /** What rlkit and RootlessKit put into a state directory. */
-const OURS = /^(lock|child_pid|hosts|resolv\.conf|netns|gvisortapvsock|\.?[\w-]+\.(sock|pid|pipe))$/;
+const OURS = /^(lock|child_pid|hosts|resolv\.conf|netns|gvisortapvsock|daemon\.json|\.?[\w-]+\.(sock|pid|pipe))$/;
 
 /**
  * Everything in it is removed at the end, so a home directory given by mistake must not get that far: only an empty directory

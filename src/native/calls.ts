@@ -59,6 +59,16 @@ export function pollReadable(fds: readonly number[], milliseconds: number): numb
   return fds.filter((_, i) => entries.readInt16LE(i * 8 + 6) !== 0);
 }
 
+const POLLOUT = 4;
+
+/** Whether a descriptor takes bytes now; also true when writing would fail. */
+export function pollWritable(fd: number): boolean {
+  const entry = Buffer.alloc(8);
+  entry.writeInt32LE(fd, 0);
+  entry.writeInt16LE(POLLOUT, 4);
+  return ffi("rl_poll", entry, 1, 0) !== 0;
+}
+
 /** A pidfd of a process: readable once it has ended (pidfd_open(2)). The caller closes it. */
 export function pidfdOpen(pid: number): number {
   return check(ffi("rl_pidfd_open", pid), "pidfd_open", String(pid));

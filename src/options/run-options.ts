@@ -7,6 +7,7 @@ import type { NetworkName, NetworkOptions } from "../network/driver.ts";
 import type { PortDriverName, PortSpec } from "../ports/driver.ts";
 import { parsePortSpec } from "../ports/spec.ts";
 import { parseCidr } from "./cidr.ts";
+import { resolveSupervision, type SupervisionOptions } from "./supervision.ts";
 
 /** The target's environment, by name. */
 export type Environment = Readonly<Record<string, string>>;
@@ -38,6 +39,7 @@ export interface RunOptions {
   /** Soft limit of open files for the target; -1 to leave it. */
   openFiles: number;
   log: { level: LogLevel; file: string | undefined };
+  supervision: SupervisionOptions;
 }
 
 export type Propagation = "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared";
@@ -56,6 +58,11 @@ export function targetEnvironment(env: NodeJS.ProcessEnv): Record<string, string
     result[name.startsWith("RLKIT_GIVE_") ? name.slice("RLKIT_GIVE_".length) : name] = value;
   }
   return result;
+}
+
+/** Without what a service manager tells rlkit itself (sd_notify(3)): the target gets a socket of rlkit's. */
+function withoutManager({ NOTIFY_SOCKET: _, WATCHDOG_USEC: __, WATCHDOG_PID: ___, ...env }: Record<string, string>) {
+  return env;
 }
 
 /** An environment as execve(2) takes it. */
@@ -158,11 +165,12 @@ export function resolveRunOptions(parsed: Parsed, env: NodeJS.ProcessEnv, cwd: s
     subidSource: text("subid-source") as SubidSource,
     uidMap,
     gidMap,
-    env: targetEnvironment(env),
+    env: withoutManager(targetEnvironment(env)),
     openFiles: openFilesLimit(env),
     log: {
       level: text("log-level") as LogLevel,
       file: logFile === undefined ? undefined : resolve(cwd, logFile),
     },
+    supervision: resolveSupervision(values, env, profile),
   });
 }

@@ -27,10 +27,7 @@ export interface InnerSpawn {
 }
 
 /** What init sends: the results of a request, the end of a process that it had spawned, or what came to a socket that it watches. */
-export type Message =
-  | Reply
-  | { type: "exited"; pid: number; status: number }
-  | { type: "notified"; message: string };
+export type Message = Reply | { type: "exited"; pid: number; status: number } | { type: "notified"; message: string };
 
 /** "Carry out these operations, in order". */
 export function encodeRun(id: number, instructions: readonly Instruction[]): Buffer {

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { HostFacts } from "../host/facts.ts";
 import type { IdMap } from "../idmap/map.ts";
 import { chooseNetwork, type Network } from "../network/choose.ts";
@@ -34,6 +35,7 @@ export function planRun(options: RunOptions, facts: HostFacts): PlannedRun {
   const portDriver = choosePortDriver(options.ports.driver, network);
   const profile = options.profile === "docker" ? dockerProfile(options, facts, network) : plainProfile(options, facts);
   const stateDir = options.stateDir ?? profile.stateDir;
+  const notify = notifySocket(options, profile, stateDir);
   const env = targetEnvironment(profile.env, stateDir, facts);
   const maps = idMaps(options, facts.ids);
   const copied = facts.copyUp.map(({ path }) => path);
@@ -59,7 +61,15 @@ export function planRun(options: RunOptions, facts: HostFacts): PlannedRun {
     ...publish(options.ports.publish, portDriver),
     { do: "write-child-pid", why: "init's pid: nsenter and RootlessKit's clients look for it" },
     { do: "listen-api", why: "before the target starts: dockerd 28 and later asks at once and does not ask again" },
-    { do: "start-target", argv: profile.command, env, openFiles: options.openFiles, why: "what all this was for" },
+    ...(notify === undefined ? [] : [listenNotify(notify)]),
+    {
+      do: "start-target",
+      argv: profile.command,
+      env: notify === undefined ? env : [...env, `NOTIFY_SOCKET=${notify}`],
+      openFiles: options.openFiles,
+      daemon: profile.daemon !== undefined,
+      why: "what all this was for",
+    },
   ];
   const notes = [...profile.notes, ...portNotes(options.ports.publish, portDriver)];
   return { steps, stateDir, network, portDriver, profile, notes };
@@ -73,6 +83,22 @@ function targetEnvironment(env: Environment, stateDir: string, { ids }: HostFact
     ROOTLESSKIT_PARENT_EGID: String(ids.gid),
   });
 }
+
+/** Bytes of a Unix socket's path (unix(7)), without the NUL at its end. */
+const MAX_SOCKET_PATH = 107;
+
+/** Where the target says that it is ready; undefined where nobody waits for that, or where its path would be too long for it. */
+function notifySocket({ supervision }: RunOptions, { daemon }: Profile, stateDir: string): string | undefined {
+  const path = join(stateDir, "notify.sock");
+  const isAwaited = daemon !== undefined || supervision.manager !== undefined;
+  return isAwaited && Buffer.byteLength(path) <= MAX_SOCKET_PATH ? path : undefined;
+}
+
+const listenNotify = (path: string): Step => ({
+  do: "listen-notify",
+  path,
+  why: "the target's NOTIFY_SOCKET: there it says when it is ready (sd_notify(3))",
+});
 
 function namespaceFlags({ namespaces }: RunOptions, network: Network): number {
   // The pid namespace is not among them: unshare(2) gives it to children only, and init must become its pid 1.

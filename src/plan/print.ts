@@ -88,6 +88,8 @@ export function printAction(action: Action): string {
       return `publish ${action.ports.map(formatPortSpec).join(", ")} (${action.driver})`;
     case "write-child-pid":
       return "write child_pid to the state directory";
+    case "listen-notify":
+      return `listen on ${action.path}`;
     case "listen-api":
       return "listen on api.sock in the state directory";
     case "start-target":

@@ -24,7 +24,15 @@ export type Action =
   | { do: "publish"; driver: PortDriverName; ports: readonly PortSpec[] }
   | { do: "write-child-pid" }
   | { do: "listen-api" }
-  | { do: "start-target"; argv: readonly string[]; env: readonly string[]; openFiles: number };
+  | { do: "listen-notify"; path: string }
+  | {
+      do: "start-target";
+      argv: readonly string[];
+      env: readonly string[];
+      openFiles: number;
+      /** In a session of its own, so that ^C reaches rlkit alone; what it writes to standard error is kept for a while. */
+      daemon: boolean;
+    };
 
 /** What the failure of an operation inside means: the end, a line in the log, or nothing. */
 export type OnFailure = "stop" | "warn" | "ignore";

@@ -26,6 +26,9 @@ export interface PortStatus {
   spec: PortSpec;
 }
 
+/** For whom a port is published: only the target's are given up when the target does not come back for them. */
+export type PortOwner = "user" | "target";
+
 /** Counters of one port since it was added; `bytesIn` is from clients to the target. */
 export interface PortCounters {
   /** Connections (UDP: clients) now. */

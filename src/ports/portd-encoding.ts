@@ -5,6 +5,7 @@ import type { PortCounters } from "./driver.ts";
 const LISTEN = 8;
 const CLOSE = 9;
 const COUNT = 10;
+const HOLD = 11;
 const REPLY = 16;
 const COUNTS = 18;
 const KINDS = { stream: 1, datagram: 2 } as const;
@@ -48,6 +49,10 @@ export const encodeClose = (id: number, port: number): Buffer => frame(CLOSE, id
 
 /** "Tell the counters of all ports". */
 export const encodeCount = (id: number): Buffer => frame(COUNT, id);
+
+/** "Try connections that the target refuses again for so many milliseconds, in place of the ports' patience"; 0 ends that. */
+export const encodeHold = (id: number, milliseconds: number): Buffer =>
+  frame(HOLD, id, (bytes) => bytes.u32(milliseconds));
 
 /** Reads one frame from portd. */
 export function decodePortd(type: number, id: number, body: Buffer): PortdMessage {

@@ -12,13 +12,20 @@ import {
   decodePortd,
   encodeClose,
   encodeCount,
+  encodeHold,
   encodeListen,
   type ListenRequest,
   type PortdMessage,
 } from "./portd-encoding.ts";
 
-/** A portd that ends within this time has a cause that a restart does not remove. Milliseconds. */
-const SHORT_LIFE = 1000;
+/** Failures are counted for so many milliseconds; this many of them, and nobody should wait for it to get better soon. */
+const WINDOW = 60_000;
+const MANY = 5;
+const FIRST_DELAY = 100;
+const LAST_DELAY = 10_000;
+/** Milliseconds that a healthy portd never needs to answer. */
+const ANSWER_WITHIN = 5000;
+const SIGKILL = 9;
 
 const lost = (why: string): RlkitError =>
   new RlkitError("PORT", `lost rlkit-ns portd, which forwards the ports: ${why}`, {
@@ -27,7 +34,6 @@ const lost = (why: string): RlkitError =>
 
 interface Process {
   socket: FrameSocket<PortdMessage>;
-  started: number;
 }
 
 /**
@@ -42,6 +48,11 @@ export class Portd implements DataPlane {
   #closed = false;
   #restarts = 0;
   #started = 0;
+  #hold = 0;
+  /** When it failed, within the last WINDOW. */
+  #failures: number[] = [];
+  #retry: NodeJS.Timeout | undefined;
+  readonly #hung = new WeakSet<FrameSocket<PortdMessage>>();
   /** Has a new portd serve what the last one did. */
   replay: (plane: Pick<DataPlane, "listen">) => Promise<void> = async () => {};
 
@@ -58,6 +69,33 @@ export class Portd implements DataPlane {
   /** Whether it runs: undefined before the first port. */
   get running(): boolean | undefined {
     return this.#process === undefined && this.#restarts === 0 ? undefined : this.#process !== undefined;
+  }
+
+  /** What is wrong, while it keeps failing. */
+  get degraded(): string | undefined {
+    this.#failures = this.#failures.filter((at) => at > Date.now() - WINDOW);
+    if (this.#failures.length < MANY) return undefined;
+    return `rlkit-ns portd failed ${MANY} times within ${WINDOW / 1000} s: published ports are not served until it comes back; next try in ${LAST_DELAY / 1000} s`;
+  }
+
+  /**
+   * Has connections that the target refuses tried again for so long, in place of the ports' patience; 0 ends that. Does not fail:
+   * a portd that is started later is told as well.
+   */
+  async hold(milliseconds: number): Promise<void> {
+    this.#hold = milliseconds;
+    const running = await this.#process?.catch(() => undefined);
+    if (running !== undefined) await this.#tellHold(running);
+  }
+
+  /** Whether it answers, or is not needed now. One that does not is ended, and started again. */
+  async check(within = ANSWER_WITHIN): Promise<boolean> {
+    const running = await this.#process?.catch(() => undefined);
+    if (running === undefined) return true;
+    return await running.socket.request(encodeCount, [], within).then(
+      () => true,
+      () => false,
+    );
   }
 
   async listen(request: ListenRequest, fd: number): Promise<void> {
@@ -86,6 +124,7 @@ export class Portd implements DataPlane {
   /** Ends it, and does not start it again. */
   async stop(): Promise<void> {
     this.#closed = true;
+    clearTimeout(this.#retry);
     (await this.#process)?.socket.close();
   }
 
@@ -100,10 +139,17 @@ export class Portd implements DataPlane {
   async #spawn(): Promise<Process> {
     const [ours, theirs] = socketpair();
     const nothing = openSync("/dev/null", "r+");
-    const socket = new FrameSocket(ours, { decode: decodePortd, lost, interrupted: this.#interrupted });
+    let portd = 0;
+    const socket = new FrameSocket<PortdMessage>(ours, {
+      decode: decodePortd,
+      lost,
+      interrupted: this.#interrupted,
+      silent: () => this.#kill(portd, socket),
+    });
     try {
       const fds = [nothing, nothing, 2, theirs];
       const pid = await this.#control.spawn({ argv: [rlkitNs(), "portd", "3"], env: [], newSession: true, fds });
+      portd = pid;
       log.debug("started rlkit-ns portd", { pid });
       if (this.#attached) await socket.attach();
       this.#control.onEnd(pid, (status) => void this.#ended(socket, status));
@@ -114,8 +160,9 @@ export class Portd implements DataPlane {
       closeSync(nothing);
       closeSync(theirs);
     }
-    const process = { socket, started: Date.now() };
+    const process = { socket };
     this.#started += 1;
+    if (this.#hold > 0) await this.#tellHold(process);
     if (this.#started > 1) await this.replay({ listen: (request, fd) => this.#listen(process, request, fd) });
     return process;
   }
@@ -124,22 +171,50 @@ export class Portd implements DataPlane {
     return this.#succeed(process, (id) => encodeListen(id, request), "listen", [fd]);
   }
 
+  #tellHold(process: Process): Promise<void> {
+    return this.#succeed(process, (id) => encodeHold(id, this.#hold), "hold").catch((error: Error) =>
+      log.debug(error.message),
+    );
+  }
+
+  /** Ends a portd that hangs. */
+  #kill(pid: number, socket: FrameSocket<PortdMessage>): void {
+    if (this.#closed || this.#hung.has(socket)) return;
+    this.#hung.add(socket);
+    log.warn("rlkit-ns portd does not answer: starting it again");
+    this.#control.signal(pid, SIGKILL).catch((error: Error) => log.debug(error.message));
+  }
+
   async #ended(socket: FrameSocket<PortdMessage>, status: number): Promise<void> {
-    const process = await this.#process;
+    const process = await this.#process?.catch(() => undefined);
     socket.close();
     if (this.#closed || process?.socket !== socket) return;
     this.#process = undefined;
     const what = `rlkit-ns portd has ended (status ${shellStatus(status)}), with the connections that it forwarded`;
-    if (Date.now() - process.started < SHORT_LIFE && this.#restarts > 0) {
-      log.error(`${what}; it is started again when a port is added: published ports are not served until then`);
-      return;
-    }
+    if (!this.#hung.has(socket) && this.degraded === undefined) log.warn(`${what}; starting it again`);
+    this.#startAgain();
+  }
+
+  /** At once after the first failure, after a while that doubles with each further one. */
+  #startAgain(): void {
+    const before = this.degraded;
+    const earlier = this.#failures.length;
+    this.#failures.push(Date.now());
+    const { degraded } = this;
+    if (degraded !== undefined && before === undefined) log.error(degraded);
+    const delay = degraded === undefined ? FIRST_DELAY * 2 ** (earlier - 1) : LAST_DELAY;
+    if (earlier === 0) void this.#restart();
+    else this.#retry = setTimeout(() => void this.#restart(), delay).unref();
+  }
+
+  async #restart(): Promise<void> {
+    if (this.#closed || this.#process !== undefined) return;
     this.#restarts += 1;
-    log.warn(`${what}; starting it again`);
     try {
       await this.#start();
     } catch (error) {
       log.error(`published ports are not served: ${(error as Error).message}`);
+      if (!this.#closed) this.#startAgain();
     }
   }
 

@@ -32,6 +32,8 @@ export interface Ports {
   portd: Portd | undefined;
   /** By what means clients' addresses are kept; undefined before it mattered. */
   transparency(): TransparencyBackend | undefined;
+  /** Has a network helper that was started again forward what the last one did. Ports that it does not take are logged. */
+  replay(): Promise<void>;
   /** Nothing of it is to be started again: the run ends. */
   close(): Promise<void>;
 }
@@ -40,11 +42,12 @@ export interface Ports {
 export function makePorts(setting: PortsSetting): Ports | undefined {
   const { name, network, options, stateDir, control } = setting;
   const child = network.kind === "helper" ? addresses(options.network).child : "";
-  const simple = (driver: PortDriver): Ports => ({
+  const simple = (driver: PortDriver & Pick<Ports, "replay">): Ports => ({
     name,
     table: new PortTable(driver),
     portd: undefined,
     transparency: () => undefined,
+    replay: () => driver.replay(),
     close: async () => {},
   });
   switch (name) {
@@ -65,6 +68,7 @@ export function makePorts(setting: PortsSetting): Ports | undefined {
         table: new PortTable(driver),
         portd,
         transparency: () => appearance.backend,
+        replay: async () => {}, // portd does not need the helper
         close: () => portd.stop(),
       };
     }

@@ -169,3 +169,16 @@ test("tells a new slirp4netns of the ports, and learns their new ids", async () 
   await driver.close(1);
   expect(requests[2]).toEqual({ execute: "remove_hostfwd", arguments: { id: 12 } });
 });
+
+test("a new slirp4netns is not told to remove by an old number", async () => {
+  const { path, requests } = await api();
+  const driver = slirp4netnsDriver(path, TAP, free);
+  await driver.open(1, parsePortSpec(":1:1/tcp"));
+  await driver.open(2, parsePortSpec(":2:2/tcp"));
+  await Promise.all([driver.replay(), driver.close(2)]);
+  await driver.close(1);
+  expect(requests.filter((request) => (request as { execute: string }).execute === "remove_hostfwd")).toEqual([
+    { execute: "remove_hostfwd", arguments: { id: 14 } },
+    { execute: "remove_hostfwd", arguments: { id: 13 } },
+  ]);
+});

@@ -84,6 +84,8 @@ function forward(spec: PortSpec, tap: string): { args: object; plan: SocketPlan 
 }
 
 const ATTEMPTS = 5;
+/** In place of the number of a forward that slirp4netns does not have. */
+const NONE = -1;
 
 /** The slirp4netns driver, which can also tell a new slirp4netns what the last one did. */
 export interface Slirp4netnsDriver extends PortDriver {
@@ -101,7 +103,7 @@ export function slirp4netnsDriver(socketPath: string, tap: string, probe = probe
   const inTurn = turns();
 
   const add = async (spec: PortSpec): Promise<number> => {
-    const answer = await inTurn(() => ask(socketPath, "add_hostfwd", forward(spec, tap).args));
+    const answer = await ask(socketPath, "add_hostfwd", forward(spec, tap).args);
     const theirs = answer.return?.id;
     if (typeof theirs === "number") return theirs;
     throw failed(String(answer.error?.desc ?? `unexpected reply: ${JSON.stringify(answer)}`));
@@ -115,7 +117,7 @@ export function slirp4netnsDriver(socketPath: string, tap: string, probe = probe
       for (let attempt = 1; ; attempt += 1) {
         const opened = { ...spec, parentPort: probe(spec, plan) };
         try {
-          ports.set(id, { theirs: await add(opened), spec: opened });
+          ports.set(id, { theirs: await inTurn(() => add(opened)), spec: opened });
           return opened;
         } catch (error) {
           // A free port may be taken by somebody else after the probe.
@@ -128,7 +130,10 @@ export function slirp4netnsDriver(socketPath: string, tap: string, probe = probe
       const port = ports.get(id);
       if (port === undefined) return;
       try {
-        const answer = await inTurn(() => ask(socketPath, "remove_hostfwd", { id: port.theirs }));
+        // Its number may be another by the time that it has its turn.
+        const answer = await inTurn(async () =>
+          port.theirs === NONE ? {} : await ask(socketPath, "remove_hostfwd", { id: port.theirs }),
+        );
         if (answer.error !== undefined) throw failed(String(answer.error.desc));
       } catch (error) {
         // Without slirp4netns there is no forward of it either.
@@ -141,12 +146,15 @@ export function slirp4netnsDriver(socketPath: string, tap: string, probe = probe
     counters: () => undefined,
 
     async replay() {
-      const again = [...ports.values()].map(async (port) => {
-        port.theirs = await add(port.spec).catch((error: Error) => {
+      // The new one numbers its forwards from 1 again: by an old number, another port would be removed.
+      for (const port of ports.values()) port.theirs = NONE;
+      const again = [...ports].map(([id, port]) =>
+        inTurn(async () => {
+          if (ports.get(id) === port) port.theirs = await add(port.spec);
+        }).catch((error: Error) => {
           log.error(`${listenName(port.spec)} is not published any more: ${error.message}`);
-          return -1;
-        });
-      });
+        }),
+      );
       await Promise.all(again);
     },
   };

@@ -325,3 +325,111 @@ test("whatever is asked at the same time, the table and the driver agree in the 
     { numRuns: 200 },
   );
 });
+
+describe("when the target has ended", () => {
+  const target = { owner: "target" } as const;
+
+  test("its ports wait for the next one, and the user's are as before", async () => {
+    await table.add(port(":80:80"), target);
+    await table.add(port(":81:80"));
+    table.targetEnded();
+    expect([table.orphans, listed()]).toEqual([1, ["1 :80:80/tcp", "2 :81:80/tcp"]]);
+    await expect(table.add(port(":81:80"), target)).rejects.toThrow("conflict with ID 2");
+    expect(await table.dropOrphans()).toBe(1);
+    expect([table.orphans, listed(), driver.published]).toEqual([0, ["2 :81:80/tcp"], [":81:80/tcp"]]);
+  });
+
+  test("who asks for the same port adopts it, with its id and listener", async () => {
+    await table.addAll([port(":80:80"), port(":81:80")], target);
+    table.targetEnded();
+    expect(await table.add(port(":80:80"), target)).toEqual({ id: 1, spec: port(":80:80") });
+    await expect(table.add(port(":80:80"), target)).rejects.toThrow("conflict with ID 1");
+    expect(driver.calls).toEqual(["open 80", "open 81"]);
+    table.targetReady();
+    expect(await table.dropOrphans()).toBe(1);
+    expect(listed()).toEqual(["1 :80:80/tcp"]);
+    table.targetEnded();
+    expect(table.orphans).toBe(1);
+  });
+
+  test("one that only listens at the same place makes room first", async () => {
+    await table.add(port(":80:80"), target);
+    table.targetEnded();
+    expect(await table.add(port(":80:172.17.0.3:80"), target)).toMatchObject({ id: 2 });
+    expect(driver.calls).toEqual(["open 80", "close :80:80/tcp", "open 80"]);
+    expect(driver.published).toEqual([":80:172.17.0.3:80/tcp"]);
+  });
+
+  test("a port that was picked is not adopted by who asks for any", async () => {
+    await table.add(port(":0:80"), target);
+    table.targetEnded();
+    expect(await table.add(port(":0:80"), target)).toMatchObject({ id: 2, spec: { parentPort: 50_002 } });
+    expect(table.orphans).toBe(1);
+  });
+
+  test("a set adopts, replaces and opens, in its order", async () => {
+    await table.addAll([port(":80:80"), port(":81:80")], target);
+    table.targetEnded();
+    const set = await table.addAll([port(":82:80"), port(":81:81"), port(":80:80")], target);
+    expect(set.map(({ id, spec }) => [id, spec.parentPort])).toEqual([
+      [3, 82],
+      [4, 81],
+      [1, 80],
+    ]);
+    expect(table.orphans).toBe(0);
+  });
+
+  test("a set that fails leaves the orphan that it would have adopted; later, none", async () => {
+    await table.add(port(":80:80"), target);
+    table.targetEnded();
+    driver.failing.add(81);
+    await expect(table.addAll([port(":80:80"), port(":81:80")], target)).rejects.toThrow("no 81");
+    expect([table.orphans, listed()]).toEqual([1, ["1 :80:80/tcp"]]);
+    driver.slow = true;
+    const set = table.addAll([port(":80:80"), port(":81:80")], target).catch((error) => error.message);
+    await turn();
+    expect(await table.dropOrphans()).toBe(0);
+    await driver.release();
+    expect(await set).toBe("no 81");
+    expect([table.list(), driver.published]).toEqual([[], []]);
+  });
+
+  test("a port that was being added for it is an orphan as well", async () => {
+    driver.slow = true;
+    const adding = table.add(port(":80:80"), target);
+    await turn();
+    table.targetEnded();
+    await driver.release();
+    await adding;
+    expect(table.orphans).toBe(1);
+  });
+
+  test("an orphan can be removed, also while it is being claimed by a set", async () => {
+    await table.addAll([port(":80:80"), port(":81:80")], target);
+    table.targetEnded();
+    await table.remove(2);
+    driver.slow = true;
+    const set = table.addAll([port(":80:80"), port(":82:80")], target);
+    await turn();
+    const removing = table.remove(1);
+    await driver.release();
+    expect((await set).map(({ id }) => id)).toEqual([1, 3]);
+    await removing;
+    expect([listed(), driver.published]).toEqual([["3 :82:80/tcp"], [":82:80/tcp"]]);
+  });
+
+  test("a port that was abandoned goes, unless the target has ended, or somebody has it again", async () => {
+    await table.addAll([port(":80:80"), port(":81:80")], target);
+    await table.abandon(1);
+    expect(listed()).toEqual(["2 :81:80/tcp"]);
+    const abandoned = table.abandon(2);
+    table.targetEnded();
+    await table.add(port(":81:80"), target);
+    await abandoned;
+    expect([table.orphans, listed()]).toEqual([0, ["2 :81:80/tcp"]]);
+    const again = table.abandon(2);
+    table.targetEnded();
+    await again;
+    expect(table.orphans).toBe(1);
+  });
+});

@@ -7,6 +7,7 @@ import type { RunOptions } from "../options/run-options.ts";
 import { inside } from "../plan/inside.ts";
 import { Open } from "../plan/operations.ts";
 import type { Step } from "../plan/steps.ts";
+import { wantsLiveRestore, withLiveRestore } from "./live-restore.ts";
 import type { Profile } from "./profile.ts";
 import { storageDrivers } from "./storage.ts";
 
@@ -24,10 +25,14 @@ export function dockerProfile(options: RunOptions, facts: HostFacts, network: Ne
   if (docker === undefined) throw new Error("the docker profile needs its facts");
   const mtu =
     network.kind === "helper" && !docker.settings.mtu ? (options.network.mtu ?? network.driver.defaultMtu) : undefined;
+  const stateDir = options.stateDir ?? dockerStateDir(docker.runtimeDir.path);
+  const live = wantsLiveRestore(options.supervision, docker);
+  const liveRestore = live.wanted ? { from: docker.configFile, to: join(stateDir, CONFIG) } : undefined;
   return {
-    stateDir: dockerStateDir(docker.runtimeDir.path),
+    stateDir,
     command: [
       ...options.command,
+      ...(liveRestore === undefined ? [] : [`--config-file=${liveRestore.to}`]),
       ...(mtu === undefined ? [] : [`--mtu=${mtu}`]),
       // Of all drivers' data, dockerd passes over vfs's when it looks for what is there already.
       ...(docker.priorStorage === "vfs" ? ["--storage-driver=vfs"] : []),
@@ -39,9 +44,10 @@ export function dockerProfile(options: RunOptions, facts: HostFacts, network: Ne
       PATH: searchPath(options.env.PATH),
     },
     prepare: privateRuntimeDir(docker),
-    steps: [...cleanRun(), ...forwarding(network), ...storage(docker)],
+    steps: [...cleanRun(), ...forwarding(network), ...storage(docker), ...(live.wanted ? configuration(docker) : [])],
     clientEnv: dockerClientEnv(docker),
-    notes: notes(docker, facts),
+    daemon: { socket: socketPath(docker.settings.host), liveRestore },
+    notes: [...notes(docker, facts), ...(live.note === undefined ? [] : [{ level: "info" as const, text: live.note }])],
   };
 }
 
@@ -74,6 +80,23 @@ function forwarding(network: Network): Step[] {
   return [
     write("/proc/sys/net/ipv4/ip_forward", "stop", "containers reach the network through the bridge"),
     write("/proc/sys/net/ipv6/conf/all/forwarding", "ignore", "the same for IPv6, where the kernel has it"),
+  ];
+}
+
+/** Where `docker` reaches it, if that is a Unix socket. */
+const socketPath = (host: string): string | undefined => /^unix:\/\/(\/.*)$/.exec(host)?.[1];
+
+/** The copy of daemon.json, in the state directory. */
+const CONFIG = "daemon.json";
+
+function configuration({ config }: DockerFacts): Step[] {
+  return [
+    {
+      do: "write-state-file",
+      name: CONFIG,
+      content: withLiveRestore(JSON.stringify(config), true),
+      why: "your daemon.json with live-restore: containers live on while dockerd is restarted",
+    },
   ];
 }
 

@@ -5,6 +5,8 @@ export interface DockerdSettings {
   mtu: boolean;
   storageDriver: boolean;
   dataRoot: string;
+  /** Somebody has decided about live-restore already. */
+  liveRestore: boolean;
   /** The first address it listens on: `unix:///…/docker.sock`. */
   host: string;
 }
@@ -47,6 +49,7 @@ export function dockerdSettings(
   return {
     mtu: value(args, ["--mtu"]) !== undefined || config.mtu !== undefined,
     storageDriver: value(args, ["--storage-driver", "-s"]) !== undefined || text("storage-driver") !== undefined,
+    liveRestore: args.some((arg) => /^--live-restore(=|$)/.test(arg)) || config["live-restore"] !== undefined,
     dataRoot:
       dataRoot !== undefined && isAbsolute(dataRoot)
         ? dataRoot

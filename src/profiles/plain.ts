@@ -12,6 +12,7 @@ export function plainProfile({ command, env }: RunOptions, { temporaryDir, runId
     prepare: [],
     steps: [],
     clientEnv: {},
+    daemon: undefined,
     notes: [],
   };
 }

@@ -3,62 +3,76 @@ import { RlkitError } from "../errors.ts";
 import { watchChildren } from "../launch/children.ts";
 import type { Instance } from "../launch/launch.ts";
 import type { Scope } from "../launch/scope.ts";
+import type { Signals } from "../launch/signals.ts";
 import { flushLog, log } from "../log.ts";
 import { shellStatus } from "../native/capture.ts";
 import type { RunOptions } from "../options/run-options.ts";
 import type { PlannedRun } from "../plan/planner.ts";
-import { keepSmall } from "./memory.ts";
+import type { Supervisor } from "./supervisor.ts";
 
 /** Milliseconds in which a short command is likely to end, before anything is loaded for a long one. */
 const SHORT_COMMAND = 20;
+/** Milliseconds that what a daemon has left running has to end by itself. */
+const GRACE = 3000;
 
-/** Stays with a started target until it ends; resolves to its exit status as a shell would say it. */
+/** Stays with a started target, and those that follow it, until nothing is to follow; resolves to the last one's status for a shell. */
 export async function supervise(
   instance: Instance,
   plan: PlannedRun,
   options: RunOptions,
   scope: Scope,
+  signals: Signals,
 ): Promise<number> {
-  const { control, init, helper, target, apiFd } = instance;
+  const { control, init, target, apiFd } = instance;
   let ended: number | undefined;
-  let wake: () => void = () => {};
-  let lost = false;
+  let supervisor: Supervisor | undefined;
   control.onEnd(target, (status) => {
     ended = status;
-    wake();
+    supervisor?.take({ type: "exited", status });
   });
-  control.onLost(() => {
-    lost = true;
-    wake();
+  const early: number[] = [];
+  signals.forwardTo((signo) => {
+    if (supervisor !== undefined) supervisor.take({ type: "signal", signo });
+    // For a target that may be started again, what a signal means has to be known before it ends of it.
+    else if (options.supervision.restart !== "no") early.push(signo);
+    else void control.signal(target, signo).catch(() => {}); // it has ended
   });
+  const lost = new Promise<never>((_, reject) => {
+    control.onLost(async () => {
+      await init.wait(1000);
+      reject(initLost());
+    });
+  });
+  lost.catch(() => {}); // it is raced below
   await control.pump(SHORT_COMMAND);
 
-  if (ended === undefined && !lost) {
-    flushLog({ expectMore: true });
-    await control.attach();
-    scope.defer(watchChildren());
-    await helper?.watch((status) => {
-      log.error(`${helper.name} has ended (status ${shellStatus(status)}): there is no network inside any more`);
-    });
-    // Node's http takes 5 ms to load, and the target is already running.
-    const { serveInstance } = await import("../api/instance.ts");
-    const memory = await keepSmall();
-    await serveInstance(instance, plan, options, scope, memory.busy);
-    await new Promise<void>((resolve) => {
-      wake = resolve;
-      if (ended !== undefined || lost) resolve();
-    });
-    memory.stop();
-  } else {
+  if (ended !== undefined && options.supervision.restart === "no") {
     closeSync(apiFd);
+    return shellStatus(ended);
   }
-  if (ended !== undefined) return shellStatus(ended);
-  await init.wait(1000);
-  throw new RlkitError(
+  flushLog({ expectMore: true });
+  await control.attach();
+  scope.defer(watchChildren());
+  // Node's http takes 5 ms to load, and the target is already running.
+  const { supervised } = await import("./supervised.ts");
+  supervisor = await supervised(instance, plan, options, scope);
+  for (const signo of early) supervisor.take({ type: "signal", signo });
+  if (ended !== undefined) supervisor.take({ type: "exited", status: ended });
+  await Promise.race([supervisor.finished, lost]);
+  if (plan.profile.daemon !== undefined) await endRest(init.pid);
+  return shellStatus(supervisor.state.lastStatus ?? 0);
+}
+
+/** Ends what a daemon has left running, and says what did not want to. */
+async function endRest(init: number): Promise<void> {
+  const { endDescendants } = await import("./processes.ts");
+  const killed = await endDescendants(init, GRACE);
+  if (killed.length > 0) log.warn(`had to kill: ${killed.map(({ name, pid }) => `${name} (pid ${pid})`).join(", ")}`);
+}
+
+const initLost = (): RlkitError =>
+  new RlkitError(
     "INIT_LOST",
     "rlkit-ns init, the process inside the namespaces, has been killed, and all in it with it",
-    {
-      hint: "look for who killed it (the kernel's out-of-memory killer, perhaps: dmesg), and start again",
-    },
+    { hint: "look for who killed it (the kernel's out-of-memory killer, perhaps: dmesg), and start again" },
   );
-}

@@ -52,9 +52,13 @@ export const dockerFacts: DockerFacts = {
   settings: {
     mtu: false,
     storageDriver: false,
+    liveRestore: false,
     dataRoot: "/home/alice/.local/share/docker",
     host: "unix:///run/user/1001/docker.sock",
   },
+  configFile: "/home/alice/.config/docker/daemon.json",
+  config: {},
+  swarm: false,
   priorStorage: undefined,
   fuseOverlayfs: true,
   major: 20,

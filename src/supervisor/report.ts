@@ -1,0 +1,76 @@
+import { basename } from "node:path";
+import type { Instance } from "../launch/launch.ts";
+import { addresses } from "../network/driver.ts";
+import type { RunOptions } from "../options/run-options.ts";
+import type { PlannedRun } from "../plan/planner.ts";
+import type { Ports } from "../ports/ports.ts";
+import type { Output } from "./output.ts";
+import { descendants, memoryOf } from "./processes.ts";
+import type { KeptProcess, Status } from "./status.ts";
+import type { Supervisor } from "./supervisor.ts";
+
+interface Subject {
+  instance: Instance;
+  plan: PlannedRun;
+  options: RunOptions;
+  supervisor: Supervisor;
+  output: Output | undefined;
+  ports: Ports | undefined;
+}
+
+/** A moment of the clock that does not jump, as milliseconds since the epoch. */
+const epoch = (moment: number): number => Math.round(Date.now() - (performance.now() - moment));
+
+/** What tells how a run stands. */
+export function reporter(subject: Subject): () => Promise<Status> {
+  const { instance, plan, options, supervisor, output, ports } = subject;
+  const { helper } = instance;
+  return async () => {
+    const { state, target, program } = supervisor;
+    const [, ...args] = plan.profile.command;
+    return {
+      version: __VERSION__,
+      stateDir: plan.stateDir,
+      pid: process.pid,
+      phase: state.phase,
+      since: epoch(state.since),
+      degraded: [],
+      target: {
+        name: basename(program),
+        command: [program, ...args],
+        pid: target ?? null,
+        startedAt: target === undefined ? null : epoch(state.startedAt),
+        readyAfter: state.phase === "ready" ? Math.round(state.readyAfter ?? 0) : null,
+      },
+      restarts: {
+        policy: policyText(options),
+        count: state.restarts,
+        latest: state.reasons.map(({ at, reason }) => ({ at: epoch(at), reason })),
+      },
+      network: {
+        driver: plan.network.kind === "helper" ? plan.network.driver.name : plan.network.kind,
+        up: plan.network.kind !== "none" && (helper === undefined || helper.running),
+        restarts: 0,
+        dns: plan.network.kind === "helper" ? addresses(options.network).dns : null,
+      },
+      ports: { driver: plan.portDriver, count: ports?.table.list().length ?? 0, orphans: ports?.table.orphans ?? 0 },
+      processes: processes(instance),
+      lastLines: output?.lastLines ?? [],
+    };
+  };
+}
+
+const policyText = ({ supervision: { restart, max } }: RunOptions): string =>
+  max === undefined ? restart : `${restart}:${max}`;
+
+/** rlkit's own processes, and those that it keeps. */
+function processes({ init, helper }: Instance): KeptProcess[] {
+  const kept = (name: string, pid: number): KeptProcess => ({ name, pid, rss: memoryOf(pid) });
+  const portd = descendants(init.pid).filter(({ parent, name }) => parent === init.pid && name === "rlkit-ns");
+  return [
+    kept("rlkit", process.pid),
+    kept("rlkit-ns init", init.pid),
+    ...portd.map(({ pid }) => kept("rlkit-ns portd", pid)),
+    ...(helper === undefined ? [] : descendants(helper.pid).map(({ name, pid }) => kept(name, pid))),
+  ];
+}

@@ -1,0 +1,89 @@
+import { basename } from "node:path";
+import { serveInstance } from "../api/instance.ts";
+import type { Instance } from "../launch/launch.ts";
+import type { Scope } from "../launch/scope.ts";
+import { log } from "../log.ts";
+import { shellStatus } from "../native/capture.ts";
+import type { RunOptions } from "../options/run-options.ts";
+import type { PlannedRun } from "../plan/planner.ts";
+import { Manager } from "./manager.ts";
+import { keepSmall } from "./memory.ts";
+import { Output } from "./output.ts";
+import { reporter } from "./report.ts";
+import type { Policy } from "./states.ts";
+import { Supervisor } from "./supervisor.ts";
+import { Target } from "./target.ts";
+
+const INIT_ANSWERS_WITHIN = 2000; // milliseconds
+/** How often portd is asked whether it still answers. Milliseconds. */
+const LOOK_EVERY = 5000;
+
+/** Everything that a target has around it once it runs: its API, its supervisor, the service manager's view of it. */
+export async function supervised(
+  instance: Instance,
+  plan: PlannedRun,
+  options: RunOptions,
+  scope: Scope,
+): Promise<Supervisor> {
+  const { control, helper, target: pid, targetErrors } = instance;
+  const { supervision } = options;
+  const ports = await instance.ports();
+  await ports?.portd?.attach();
+  const output = targetErrors === undefined ? undefined : new Output(targetErrors);
+  scope.defer(() => output?.drain());
+  await output?.attach();
+  await helper?.watch((status) => {
+    log.error(`${helper.name} has ended (status ${shellStatus(status)}): there is no network inside any more`);
+  });
+
+  const manager = new Manager(supervision.manager?.socket);
+  const target = new Target({ instance, plan, options: supervision, manager, output, ports });
+  const program = plan.profile.command[0] ?? "";
+  const supervisor = new Supervisor(policyOf(plan, options), target, { program, pid });
+  scope.defer(() => supervisor.close());
+  const memory = await keepSmall();
+  scope.defer(() => memory.stop());
+  const report = reporter({ instance, plan, options, supervisor, output, ports });
+  await serveInstance(instance, plan, options, scope, {
+    ports,
+    supervision: {
+      status: report,
+      settled: (milliseconds) => supervisor.settled(milliseconds),
+      stop: () => supervisor.take({ type: "stop" }),
+      restart: (exec) => supervisor.restart(exec),
+    },
+    answered: () => {
+      memory.busy();
+      target.describe();
+    },
+  });
+  target.attach(supervisor);
+  if (ports?.portd !== undefined) scope.defer(regularly(LOOK_EVERY, () => ports.portd?.check()));
+  if (supervision.manager?.watchdog !== undefined) {
+    // Twice in its time, as sd_watchdog_enabled(3) advises.
+    const feed = async (): Promise<void> => {
+      if ((await control.answers(INIT_ANSWERS_WITHIN)) && (await target.isHealthy())) manager.alive();
+    };
+    scope.defer(regularly(supervision.manager.watchdog / 2, feed));
+  }
+  return supervisor;
+}
+
+function policyOf({ profile }: PlannedRun, { supervision }: RunOptions): Policy {
+  const { restart, max, delay, burst, stopTimeout, manager } = supervision;
+  const name = basename(profile.command[0] ?? "");
+  const saysReady = profile.daemon !== undefined || manager !== undefined;
+  return { name, saysReady, restart, max, delay, burst, stopTimeout };
+}
+
+/** Does something every so many milliseconds, never twice at a time. Returns what ends that. */
+function regularly(milliseconds: number, act: () => Promise<unknown> | undefined): () => void {
+  let busy = false;
+  const timer = setInterval(async () => {
+    if (busy) return;
+    busy = true;
+    await Promise.resolve(act()).catch((error: unknown) => log.debug(String(error)));
+    busy = false;
+  }, milliseconds);
+  return () => clearInterval(timer);
+}
