@@ -1,11 +1,12 @@
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { held } from "./helpers/client.ts";
+import { freePort, held } from "./helpers/client.ts";
 import { dockerdPid, fiveContainers, lives, startWeb } from "./helpers/containers.ts";
 import { dockerd, dockerOutput, importImage } from "./helpers/docker.ts";
 import { type FetchLoop, fetchLoop, type Page } from "./helpers/fetch-loop.ts";
 import { childPid } from "./helpers/instance.ts";
 import { isRunning } from "./helpers/processes.ts";
-import { type Running, start } from "./helpers/run.ts";
+import { type Running, rlkit, start } from "./helpers/run.ts";
 import { dockerStateDir, type Holdings, holdings, killAndAwait, messages } from "./helpers/supervised.ts";
 import { testUser, type User } from "./helpers/user.ts";
 import { until } from "./helpers/wait.ts";
@@ -78,40 +79,61 @@ describe.each([
     const page = await startWeb(user, "late", { userlandProxy });
     await docker("rm", "--force", "late");
     if (!userlandProxy) return; // these ports are the user's
-    await (await held(page.port, "127.0.0.1"))[Symbol.asyncDispose]();
+    expect(await isFree(page.port)).toBe(true);
     const early = await startWeb(user, "early");
     await killDockerd();
     await using earlier = fetchLoop([early]);
     await earlier.more();
     await earlier.stop();
     await docker("rm", "--force", "early");
-    await (await held(early.port, "127.0.0.1"))[Symbol.asyncDispose]();
+    expect(await isFree(early.port)).toBe(true);
     await loop.more();
     expect(failed()).toEqual([]);
   });
 
   test.runIf(userlandProxy)(
-    "the port of a container that ended with dockerd away is dropped soon, and free",
+    "a container that ended while dockerd was away leaves no port, and starts again",
     async () => {
       const { port } = await startWeb(user, "goes");
       const { goes } = await lives(user);
       const pid = await dockerdPid(user);
-      const before = messages(daemon).length;
       process.kill(pid, "SIGSTOP"); // so that it can't see the end of the container, and take the port away itself
       process.kill(goes?.pid ?? 0, "SIGKILL");
       await until(() => !isRunning(goes?.pid ?? 0));
       kills.push(await killAndAwait(daemon, pid));
-      await until(async () => (await held(port, "127.0.0.1"))[Symbol.asyncDispose]().then(() => true), {
-        deadline: 15_000,
-        what: "a free port",
-      });
-      const dropped = messages(daemon).slice(before);
-      expect(dropped).toContainEqual(expect.stringMatching(/^dropped 1 published port/));
+      await until(() => isFree(port), { deadline: 15_000, what: "a free port" });
+      await docker("start", "goes");
+      await using again = fetchLoop([{ name: "goes", port }]);
+      await again.more();
+      await again.stop();
       await docker("rm", "--force", "goes");
+      expect(await isFree(port)).toBe(true);
       await loop.more();
       expect(failed()).toEqual([]);
     },
   );
+
+  test("what another program inside has published is dropped after a while; what the user has, stays", async () => {
+    const [theirs, users] = [await freePort(), await freePort()];
+    const socket = join(dockerStateDir(user), "api.sock");
+    const add = ["rootlessctl", `--socket=${socket}`, "add-ports", `127.0.0.1:${theirs}:80/tcp`];
+    await using inside = rlkit(user, ["exec", "--", ...add]);
+    expect(await inside.result()).toMatchObject({ code: 0 });
+    await using outside = rlkit(user, ["ports", "add", `127.0.0.1:${users}:80/tcp`]);
+    expect(await outside.result()).toMatchObject({ code: 0 });
+    const before = messages(daemon).length;
+    await killDockerd();
+    expect(await isFree(theirs)).toBe(false); // it waits for somebody who asks for it again
+    const dropped = () =>
+      messages(daemon)
+        .slice(before)
+        .some((msg) => /^dropped 1 published port/.test(msg));
+    await until(dropped, { deadline: 15_000, what: "a line about the port that was dropped" });
+    expect(await isFree(theirs)).toBe(true);
+    expect(await isFree(users)).toBe(false);
+    await loop.more();
+    expect(failed()).toEqual([]);
+  });
 
   test(`${CYCLES} times in a row, as soon as it is ready: all live on, and nothing of ours grows`, async () => {
     const init = await childPid(dockerStateDir(user));
@@ -147,6 +169,16 @@ describe.each([
     expect(await docker("inspect", "--format", "{{.State.Running}} {{.State.ExitCode}}", "stays")).toBe("false 0");
   });
 });
+
+/** Whether nobody listens at a port. */
+const isFree = (port: number): Promise<boolean> =>
+  held(port, "127.0.0.1").then(
+    async (holder) => {
+      await holder[Symbol.asyncDispose]();
+      return true;
+    },
+    () => false,
+  );
 
 /** Which of our processes have come to hold over 2 MiB more, a line each. */
 const excess = (now: Record<string, number>, before: Record<string, number>): string[] =>

@@ -1,15 +1,22 @@
-import { closeSync, constants, openSync, readSync } from "node:fs";
+import { closeSync, constants, openSync, readSync, rmSync } from "node:fs";
+import { constants as system } from "node:os";
 import { join } from "node:path";
-import { RlkitError } from "../errors.ts";
+import { isErrno, RlkitError } from "../errors.ts";
 import { Child } from "../launch/children.ts";
 import { untilReadable } from "../launch/wait.ts";
 import { log } from "../log.ts";
-import { mkfifo, pipe } from "../native/calls.ts";
+import { mkfifo, pidfdOpen, pidfdSignal, pipe } from "../native/calls.ts";
 import { shellStatus } from "../native/capture.ts";
 import { rlkitNs } from "../native/paths.ts";
 import type { StepOf } from "../plan/steps.ts";
 
 const READY_DEADLINE = 10_000; // milliseconds; 10 to 60 is usual
+const GONE_DEADLINE = 2000;
+
+const { SIGCONT, SIGKILL } = system.signals;
+
+/** The helpers' options that name a socket at which they listen. */
+const SOCKET_OPTIONS = ["--api-socket", "--conf-path"];
 
 /**
  * slirp4netns or pasta, running for one namespace. It is started by `rlkit-ns guard`, which ends it when this process dies: a
@@ -23,10 +30,13 @@ export class HelperProcess {
   #guard: number | undefined;
   #said = "";
   #ended = false;
+  /** pidfds of what the guard has started. */
+  #processes: number[] = [];
 
   constructor(step: StepOf<"start-helper">, childPid: number, stateDir: string, env: readonly string[]) {
     this.name = step.driver;
     const pidFile = join(stateDir, `${step.driver}.pid`);
+    for (const path of [pidFile, ...socketsOf(step.args)]) rmSync(path, { force: true }); // of one that is dead
     const [output, outputEnd] = pipe();
     const [guardEnd, guard] = pipe();
     let [ready, readyEnd]: [number, number | undefined] = [-1, undefined];
@@ -49,26 +59,39 @@ export class HelperProcess {
     [this.#ready, this.#output, this.#guard] = [ready, output, guard];
   }
 
+  /** Its guard's pid; the helper itself is below that. */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
   /** Whether it still carries packets. */
   get running(): boolean {
     return this.#child.poll() === undefined;
   }
 
-  /** Resolves once the helper carries packets. Throws, with what it said, when it ends or stays silent instead. */
-  async ready(interrupted: () => void): Promise<void> {
-    const deadline = Date.now() + READY_DEADLINE;
-    for (;;) {
-      const left = deadline - Date.now();
-      const fds = this.#ended ? [] : [this.#ready, this.#output, this.#child.pidfd];
-      const readable = left > 0 && fds.length > 0 ? await untilReadable(fds, left, interrupted) : [];
-      if (readable.includes(this.#output)) this.#readOutput();
-      if (readable.includes(this.#ready) && readSync(this.#ready, Buffer.alloc(64)) > 0) break;
-      const status = this.#child.poll();
-      if (status !== undefined) this.#fail(`ended with status ${shellStatus(status)}`);
-      if (left <= 0) this.#fail(`was not ready after ${READY_DEADLINE / 1000} s`);
+  /**
+   * Resolves once the helper carries packets. Throws, with what it said, when it ends or stays silent instead. `readable` is how to
+   * wait for descriptors; it may come back early.
+   */
+  async ready(interrupted: () => void, readable: typeof untilReadable = untilReadable): Promise<void> {
+    const deadline = performance.now() + READY_DEADLINE;
+    try {
+      while (!(await this.#look(deadline - performance.now(), interrupted, readable)));
+    } finally {
+      closeSync(this.#ready);
     }
-    closeSync(this.#ready);
     log.debug(`${this.name} is ready`);
+  }
+
+  /** Waits for a sign of the helper; resolves to whether it was that it is ready. */
+  async #look(left: number, interrupted: () => void, readable: typeof untilReadable): Promise<boolean> {
+    const status = this.#child.poll();
+    if (status !== undefined) this.#fail(`ended with status ${shellStatus(status)}`);
+    if (left <= 0) this.#fail(`was not ready after ${READY_DEADLINE / 1000} s`);
+    const output = this.#ended ? [] : [this.#output];
+    const found = await readable([this.#ready, ...output, this.#child.pidfd], left, interrupted);
+    if (found.includes(this.#output)) this.#readOutput();
+    return found.includes(this.#ready) && readSync(this.#ready, Buffer.alloc(64)) > 0;
   }
 
   #readOutput(): void {
@@ -94,6 +117,7 @@ export class HelperProcess {
   #readRest(): void {
     this.stop();
     while (!this.#ended) this.#readOutput();
+    closeSync(this.#output);
   }
 
   /** From here on its output goes to the log at debug level, and `lost` is called when it ends by itself. */
@@ -103,19 +127,49 @@ export class HelperProcess {
     output.on("data", (bytes: Buffer) => this.#take(bytes.toString("utf8")));
     output.on("error", () => output.destroy());
     output.unref();
+    const { descendants } = await import("../supervisor/processes.ts");
+    this.#processes = descendants(this.pid).flatMap(({ pid }) => openProcess(pid));
     this.#child.onEnd((status) => {
+      this.#kill(); // a guard that was killed has not ended the helper
       if (this.#guard !== undefined) lost(status);
     });
   }
 
-  /** Waits until the helper, told to stop, is gone. */
+  /** Waits until the helper, told to stop or ended by itself, is gone. */
   async gone(): Promise<void> {
-    await this.#child.wait(2000);
+    const deadline = performance.now() + GONE_DEADLINE;
+    await this.#child.wait(GONE_DEADLINE);
+    for (const pidfd of this.#processes.splice(0)) {
+      await untilReadable([pidfd], deadline - performance.now());
+      closeSync(pidfd);
+    }
   }
 
   /** Ends the helper, by letting go of its guard; `gone` tells when it has ended. */
   stop(): void {
     if (this.#guard !== undefined) closeSync(this.#guard);
     this.#guard = undefined;
+    this.#child.kill(SIGCONT); // a guard that somebody has stopped notices nothing
+  }
+
+  #kill(): void {
+    for (const pidfd of this.#processes) {
+      try {
+        pidfdSignal(pidfd, SIGKILL);
+      } catch (error) {
+        if (!isErrno(error, "ESRCH")) throw error;
+      }
+    }
+  }
+}
+
+const socketsOf = (args: readonly string[]): string[] =>
+  args.filter((_, i) => SOCKET_OPTIONS.includes(args[i - 1] ?? ""));
+
+function openProcess(pid: number): number[] {
+  try {
+    return [pidfdOpen(pid)];
+  } catch {
+    return []; // it has just ended
   }
 }

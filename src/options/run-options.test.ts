@@ -29,6 +29,17 @@ test("without options: the defaults of a plain command", () => {
     env: { HOME: "/home/a" },
     openFiles: -1,
     log: { level: "info", file: undefined },
+    supervision: {
+      restart: "no",
+      max: undefined,
+      delay: 100,
+      burst: { count: 5, within: 60_000 },
+      stopTimeout: undefined,
+      healthInterval: 0,
+      liveRestore: "auto",
+      readyFd: undefined,
+      manager: undefined,
+    },
   });
 });
 

@@ -14,9 +14,13 @@ describe("the order", () => {
   });
 
   test.each(["slirp4netns", "pasta", "none"])("ends with child_pid and the API before the target, --net=%s", (net) => {
-    for (const { steps } of [plan([`--net=${net}`, "ls"]), dockerPlan([`--net=${net}`, "dockerd"])]) {
-      expect(names(steps).slice(-3)).toEqual(["write-child-pid", "listen-api", "start-target"]);
-    }
+    expect(names(plan([`--net=${net}`, "ls"]).steps).slice(-3)).toEqual([
+      "write-child-pid",
+      "listen-api",
+      "start-target",
+    ]);
+    const daemon = names(dockerPlan([`--net=${net}`, "dockerd"]).steps).slice(-4);
+    expect(daemon).toEqual(["write-child-pid", "listen-api", "listen-notify", "start-target"]);
   });
 
   test("a helper starts after the maps, and its readiness is awaited after the mounts", () => {

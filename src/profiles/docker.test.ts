@@ -50,7 +50,8 @@ describe("dockerd's plan", () => {
     ["not where dockerd is told already", [], { settings: { ...dockerFacts.settings, mtu: true } }, []],
     ["not without a helper", ["--net=none"], {}, []],
   ])("containers get the tap's MTU, %s", (_, options, docker, added) => {
-    expect(target([...options, "dockerd", "--debug"], docker).argv).toEqual(["dockerd", "--debug", ...added]);
+    const { argv } = target(["--live-restore=false", ...options, "dockerd", "--debug"], docker);
+    expect(argv).toEqual(["dockerd", "--debug", ...added]);
   });
 
   describe("the storage driver", () => {

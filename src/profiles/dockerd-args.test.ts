@@ -9,6 +9,7 @@ test("the defaults are a rootless dockerd's", () => {
   expect(settings(["--experimental", "--debug"])).toEqual({
     mtu: false,
     storageDriver: false,
+    liveRestore: false,
     dataRoot: "/home/a/.local/share/docker",
     host: "unix:///run/user/1000/docker.sock",
   });

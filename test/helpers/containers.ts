@@ -1,6 +1,7 @@
 import { freePort } from "./client.ts";
 import { dockerOutput, IMAGE } from "./docker.ts";
 import { fetchLoop, type Page } from "./fetch-loop.ts";
+import { leftovers } from "./left.ts";
 import { rlkit } from "./run.ts";
 import { processesOf, type User } from "./user.ts";
 import { until } from "./wait.ts";
@@ -77,4 +78,14 @@ export async function lives(user: User): Promise<Record<string, Life>> {
 export function dockerdPid(user: User): Promise<number> {
   const find = async () => (await processesOf(user)).find(({ name }) => name === "dockerd")?.pid;
   return until(find, { what: "a process dockerd" });
+}
+
+/**
+ * What is left, but for what dockerd itself leaves wherever it runs: its run-time files, and a dump of containerd's, which it asks
+ * for (rarely) when TERM comes while it looks whether containerd is well.
+ */
+export async function leftBesideDocker(user: User): Promise<string[]> {
+  const dockers = (line: string) =>
+    line === `file ${user.runtimeDir}/docker` || /^file \/tmp\/containerd\.\d+\.stacks\.log$/.test(line);
+  return (await leftovers(user)).filter((line) => !dockers(line));
 }

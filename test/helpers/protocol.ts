@@ -15,7 +15,13 @@ import {
   type OperationName,
   operationNames,
 } from "../../src/plan/operations.ts";
-import { encodeClose, encodeCount, encodeHold, encodeListen, type PortdMessage } from "../../src/ports/portd-encoding.ts";
+import {
+  encodeClose,
+  encodeCount,
+  encodeHold,
+  encodeListen,
+  type PortdMessage,
+} from "../../src/ports/portd-encoding.ts";
 
 /** A line of protocol-vectors.tsv: a frame, and what it says as text. */
 interface Vector {

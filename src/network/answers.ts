@@ -1,0 +1,103 @@
+import { readFileSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
+import type { Control } from "../launch/control.ts";
+import { encodeMessages, Flag, type NetlinkMessage } from "../native/netlink-messages.ts";
+import type { Instruction } from "../plan/operations.ts";
+import { parseAddress } from "../ports/address.ts";
+
+const RTM_NEWNEIGH = 28;
+const AF_INET = 2;
+const NUD_PROBE = 0x10;
+const NTF_USE = 1;
+const NDA_DST = 1;
+
+/** Where a helper can be asked for a sign of life. */
+export interface Gateway {
+  control: Pick<Control, "run">;
+  /** A process inside, by its pid outside. */
+  init: number;
+  ifname: string;
+  /** An IPv4 address for which the helper answers. */
+  address: string;
+  /** /proc, but in unit tests. */
+  proc?: string;
+}
+
+/**
+ * Asks whether the helper still serves its interface. What is left of its answer is that the interface has received something:
+ * nobody else can write to it. So one that carries traffic is not even asked.
+ */
+export class Answers {
+  readonly #gateway: Required<Gateway>;
+  #seen: number | undefined;
+
+  constructor(gateway: Gateway) {
+    this.#gateway = { proc: "/proc", ...gateway };
+  }
+
+  /** Whether anything has come from the helper since the last look, or comes within `milliseconds`. True where that can't be known. */
+  async within(milliseconds: number): Promise<boolean> {
+    const index = this.#index();
+    if (index === undefined || this.#hasReceived()) return true;
+    try {
+      await this.#gateway.control.run(solicit(index, this.#gateway.address));
+    } catch {
+      return true; // it is init that doesn't answer
+    }
+    const deadline = performance.now() + milliseconds;
+    for (let delay = 2; ; delay = Math.min(2 * delay, 250)) {
+      const late = performance.now() > deadline; // asked before the look: this process may have been kept from the processor
+      if (this.#hasReceived()) return true;
+      if (late) return false;
+      await pause(delay);
+    }
+  }
+
+  #hasReceived(): boolean {
+    const received = this.#received();
+    const isNew = received !== this.#seen;
+    this.#seen = received;
+    return isNew || received === undefined;
+  }
+
+  /** How many packets the interface has received. */
+  #received(): number | undefined {
+    const line = this.#lines("dev").find((each) => each.trim().startsWith(`${this.#gateway.ifname}:`));
+    const packets = line?.slice(line.indexOf(":") + 1).trim().split(/\s+/)[1];
+    return packets === undefined ? undefined : Number(packets);
+  }
+
+  /** The interface's number; undefined while it is down, or there is none. Another helper may have made another interface. */
+  #index(): number | undefined {
+    const entries = this.#lines("igmp").map((line) => /^(\d+)\s+([^\s:]+)\s*:/.exec(line));
+    const index = entries.find((entry) => entry?.[2] === this.#gateway.ifname)?.[1];
+    return index === undefined ? undefined : Number(index);
+  }
+
+  #lines(file: string): string[] {
+    try {
+      return readFileSync(`${this.#gateway.proc}/${this.#gateway.init}/net/${file}`, "utf8").split("\n");
+    } catch {
+      return [];
+    }
+  }
+}
+
+/**
+ * Has the kernel ask who has the address, three times, a second apart. What it knows about a neighbour is used meanwhile, so this
+ * is in nobody's way. A neighbour of which it knows nothing (any more) is asked for as if there were a packet for it.
+ */
+export function solicit(index: number, address: string): Instruction[] {
+  const bytes = parseAddress(address)?.bytes ?? [];
+  const flags = Flag.request | Flag.ack;
+  const neighbour = (state: number, use: number, more: number): NetlinkMessage => {
+    const body = Buffer.alloc(12); // struct ndmsg
+    body.writeUInt8(AF_INET, 0);
+    body.writeInt32LE(index, 4);
+    body.writeUInt16LE(state, 8);
+    body.writeUInt8(use, 10);
+    return { type: RTM_NEWNEIGH, flags: flags | more, body, attributes: [[NDA_DST, Buffer.from(bytes)]] };
+  };
+  const messages = [neighbour(NUD_PROBE, 0, 0), neighbour(0, NTF_USE, Flag.create | Flag.replace)];
+  return messages.map((message) => ({ op: ["netlink", 0, encodeMessages([message])], mayFail: true }));
+}
