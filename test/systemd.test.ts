@@ -215,7 +215,7 @@ describe("any command as a service", () => {
     await told("READY=1");
     run.kill("SIGHUP");
     await told("RELOADING=1");
-    expect(manager.count("READY=1")).toBe(1);
+    expect(manager.count("READY=1"), JSON.stringify(manager.got)).toBe(1);
     await writeFile(join(user.home, "go"), "");
     await told("READY=1", 2);
     expectOnlyFrom(run);

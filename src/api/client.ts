@@ -10,9 +10,12 @@ const MAX_SOCKET_PATH = 107;
 const ANSWER_DEADLINE = 30_000; // milliseconds: more than a thousand ports need
 
 /** A client of the API of one instance, for rlkit's own commands. */
-interface ApiClient {
-  /** Sends a request, with a JSON body if there is one; resolves to the answer's JSON. Throws the API's own errors. */
-  ask<T>(method: string, path: string, body?: unknown): Promise<T>;
+export interface ApiClient {
+  /**
+   * Sends a request, with a JSON body if there is one; resolves to the answer's JSON. Throws the API's own errors, and one when
+   * there is no answer within so many milliseconds.
+   */
+  ask<T>(method: string, path: string, body?: unknown, within?: number): Promise<T>;
 }
 
 /**
@@ -25,9 +28,9 @@ export function openApi(given: string | undefined): ApiClient {
   // In the namespaces, /proc may not show the process that findRunning looks for; the socket is there all the same.
   const stateDir = named ?? findRunning(undefined).stateDir;
   return {
-    async ask<T>(method: string, path: string, body?: unknown) {
+    async ask<T>(method: string, path: string, body?: unknown, within = ANSWER_DEADLINE) {
       try {
-        return (await exchange(stateDir, method, path, body)) as T;
+        return (await exchange(stateDir, { method, path, timeout: within }, body)) as T;
       } catch (error) {
         if (error instanceof RlkitError) throw error;
         if (!isErrno(error, "EACCES")) findRunning(stateDir); // says so if nothing runs there
@@ -41,7 +44,11 @@ export function openApi(given: string | undefined): ApiClient {
   };
 }
 
-async function exchange(stateDir: string, method: string, path: string, body: unknown): Promise<unknown> {
+async function exchange(
+  stateDir: string,
+  asked: { method: string; path: string; timeout: number },
+  body: unknown,
+): Promise<unknown> {
   const { request } = await import("node:http");
   let socketPath = join(stateDir, "api.sock");
   let directory: number | undefined;
@@ -51,17 +58,17 @@ async function exchange(stateDir: string, method: string, path: string, body: un
   }
   try {
     const { status, text } = await new Promise<{ status: number; text: string }>((done, fail) => {
-      const asked = request({ socketPath, method, path, host: "rlkit", agent: false, timeout: ANSWER_DEADLINE });
-      asked.on("error", fail);
-      asked.on("timeout", () => asked.destroy(silent(stateDir)));
-      asked.on("response", (response: IncomingMessage) => {
+      const sent = request({ socketPath, ...asked, host: "rlkit", agent: false });
+      sent.on("error", fail);
+      sent.on("timeout", () => sent.destroy(silent(stateDir, asked.timeout)));
+      sent.on("response", (response: IncomingMessage) => {
         let text = "";
         response.setEncoding("utf8").on("data", (chunk: string) => {
           text += chunk;
         });
         response.on("error", fail).on("end", () => done({ status: response.statusCode ?? 0, text }));
       });
-      asked.end(body === undefined ? undefined : JSON.stringify(body));
+      sent.end(body === undefined ? undefined : JSON.stringify(body));
     });
     if (status < 200 || status > 299) throw new RlkitError("PORT", message(status, text));
     return text === "" ? undefined : JSON.parse(text);
@@ -79,7 +86,7 @@ function message(status: number, text: string): string {
   }
 }
 
-const silent = (stateDir: string): RlkitError =>
-  new RlkitError("INSTANCE", `the instance at ${stateDir} did not answer within ${ANSWER_DEADLINE / 1000} s`, {
+const silent = (stateDir: string, within: number): RlkitError =>
+  new RlkitError("INSTANCE", `the instance at ${stateDir} did not answer within ${within / 1000} s`, {
     hint: "it may be stopped (kill -CONT it), or the machine is very busy",
   });

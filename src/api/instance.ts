@@ -1,6 +1,7 @@
 import type { Instance } from "../launch/launch.ts";
 import type { Scope } from "../launch/scope.ts";
 import { log } from "../log.ts";
+import type { HelperKeeper } from "../network/keeper.ts";
 import type { RunOptions } from "../options/run-options.ts";
 import type { PlannedRun } from "../plan/planner.ts";
 import type { Ports } from "../ports/ports.ts";
@@ -13,6 +14,7 @@ import { serveApi } from "./server.ts";
 /** What the API offers beside the run's facts. */
 interface Offer {
   ports: Ports | undefined;
+  helper: Pick<HelperKeeper, "name" | "running" | "restarts"> | undefined;
   supervision: Supervision;
   /** Called after each answer. */
   answered(): void;
@@ -24,7 +26,7 @@ export async function serveInstance(
   plan: PlannedRun,
   options: RunOptions,
   scope: Scope,
-  { ports, supervision, answered }: Offer,
+  { ports, helper, supervision, answered }: Offer,
 ): Promise<void> {
   const tell = (): Info =>
     info(plan.stateDir, instance.init.pid, plan.network, options.network, {
@@ -32,7 +34,7 @@ export async function serveInstance(
       keepClient: options.ports.keepClient,
       backend: ports?.transparency(),
     });
-  const metrics = (): Promise<Metrics> => gatherMetrics(tell(), instance, plan, ports);
+  const metrics = (): Promise<Metrics> => gatherMetrics(tell(), helper, plan, ports);
   const api = { info: tell, ports: ports?.table, metrics, supervision };
   const server = serveApi({ fd: instance.apiFd }, api, isOwner, answered, isInside);
   scope.defer(() => server.close());
@@ -40,12 +42,12 @@ export async function serveInstance(
 
 async function gatherMetrics(
   { version }: Info,
-  { helper }: Instance,
+  helper: Offer["helper"],
   { network, portDriver }: PlannedRun,
   ports: Ports | undefined,
 ): Promise<Metrics> {
   const processes: Metrics["processes"][number][] = [];
-  if (helper !== undefined) processes.push({ name: helper.name, up: helper.running, restarts: 0 });
+  if (helper !== undefined) processes.push({ name: helper.name, up: helper.running, restarts: helper.restarts });
   const { portd } = ports ?? {};
   // It runs from the first port on.
   if (portd?.running !== undefined) processes.push({ name: "portd", up: portd.running, restarts: portd.restarts });

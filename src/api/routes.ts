@@ -3,12 +3,14 @@ import { RlkitError } from "../errors.ts";
 import { log } from "../log.ts";
 import type { PortCounters, PortOwner, PortStatus } from "../ports/driver.ts";
 import type { UncheckedSpec } from "../ports/spec.ts";
+import type { Supervision } from "../supervisor/status.ts";
 import { decodeSpecs } from "./decode.ts";
 import { decideDockerProxy, parseDockerProxy } from "./docker-proxy.ts";
 import { goJson, goQuote } from "./go-text.ts";
 import type { Info } from "./info.ts";
 import type { Leases } from "./leases.ts";
 import { type Metrics, renderMetrics } from "./metrics.ts";
+import { supervisionRoutes } from "./supervision.ts";
 
 /** The published ports, as far as the API needs them (src/ports/table.ts). All of them throw RlkitErrors. */
 interface PublishedPorts {
@@ -30,6 +32,8 @@ export interface Api {
   /** Undefined where the port driver publishes nothing on demand. */
   ports: PublishedPorts | undefined;
   metrics(): Promise<Metrics>;
+  /** Undefined where nobody supervises: in tests. */
+  supervision?: Supervision | undefined;
 }
 
 interface Request {
@@ -135,6 +139,7 @@ export const routes: readonly Route[] = [
     path: /^\/metrics$/,
     methods: { GET: async (api) => ({ status: 200, ...(await renderMetrics(await api.metrics())) }) },
   },
+  ...supervisionRoutes,
 ];
 
 /** The answer for a request that failed. A cause that is known is the client's; the others are defects, and logged. */

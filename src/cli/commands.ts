@@ -4,6 +4,11 @@ import type { Command } from "./command.ts";
 const loaders: Record<string, () => Promise<{ command: Command }>> = {
   run: () => import("./run.ts"),
   plan: () => import("./plan.ts"),
+  status: () => import("./status.ts"),
+  stop: () => import("./stop.ts"),
+  restart: () => import("./restart.ts"),
+  upgrade: () => import("./upgrade.ts"),
+  wait: () => import("./wait.ts"),
   exec: () => import("./exec.ts"),
   env: () => import("./env.ts"),
   idmap: () => import("./idmap.ts"),

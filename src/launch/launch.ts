@@ -34,6 +34,8 @@ export interface Instance {
   /** Where what the target writes to standard error can be read; undefined where it goes to rlkit's own directly. */
   targetErrors: number | undefined;
   helper: HelperProcess | undefined;
+  /** Starts another network helper for the same namespaces, in place of one that is no more. */
+  startHelper(): HelperProcess;
   /** api.sock, listening. */
   apiFd: number;
   /** The published ports; loaded when somebody asks for them. Undefined where there is no driver for any. */
@@ -52,6 +54,7 @@ interface Launch {
   /** An fd of the user namespace that init has made. */
   userNamespace?: number;
   helper?: HelperProcess;
+  startHelper?: Instance["startHelper"];
   apiFd?: number;
   target?: number;
   startTarget?: Instance["startTarget"];
@@ -114,9 +117,13 @@ const handlers: Handlers = {
   },
 
   "start-helper": (launch, step) => {
-    const helper = new HelperProcess(step, made(launch.init, "init").pid, launch.run.stateDir, launch.env);
-    launch.scope.defer(() => helper.stop());
-    launch.helper = helper;
+    launch.startHelper = () => {
+      const helper = new HelperProcess(step, made(launch.init, "init").pid, launch.run.stateDir, launch.env);
+      launch.helper = helper;
+      return helper;
+    };
+    launch.startHelper();
+    launch.scope.defer(() => launch.helper?.stop());
   },
 
   "await-helper": ({ helper, signals }) => made(helper, "the network helper").ready(signals.check),
@@ -156,7 +163,14 @@ const handlers: Handlers = {
     launch.startTarget = async (given = program) => {
       try {
         const argv = [given, ...args];
-        return await made(launch.control, "init").spawn({ argv, env, target: true, openFiles, newSession: daemon, ...output });
+        return await made(launch.control, "init").spawn({
+          argv,
+          env,
+          target: true,
+          openFiles,
+          newSession: daemon,
+          ...output,
+        });
       } catch (error) {
         throw explainExec(given, error);
       }
@@ -216,6 +230,7 @@ export async function launch(run: PlannedRun, options: RunOptions, scope: Scope,
     startTarget: made(state.startTarget, "the target"),
     targetErrors: state.targetErrors,
     helper: state.helper,
+    startHelper: () => made(state.startHelper, "a network helper")(),
     apiFd: made(state.apiFd, "api.sock"),
     ports: () => portsOf(state),
   };

@@ -49,7 +49,7 @@ export class Answers {
       const late = performance.now() > deadline; // asked before the look: this process may have been kept from the processor
       if (this.#hasReceived()) return true;
       if (late) return false;
-      await pause(delay);
+      await pause(delay, undefined, { ref: false });
     }
   }
 
@@ -63,7 +63,10 @@ export class Answers {
   /** How many packets the interface has received. */
   #received(): number | undefined {
     const line = this.#lines("dev").find((each) => each.trim().startsWith(`${this.#gateway.ifname}:`));
-    const packets = line?.slice(line.indexOf(":") + 1).trim().split(/\s+/)[1];
+    const packets = line
+      ?.slice(line.indexOf(":") + 1)
+      .trim()
+      .split(/\s+/)[1];
     return packets === undefined ? undefined : Number(packets);
   }
 

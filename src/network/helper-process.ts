@@ -5,13 +5,14 @@ import { isErrno, RlkitError } from "../errors.ts";
 import { Child } from "../launch/children.ts";
 import { untilReadable } from "../launch/wait.ts";
 import { log } from "../log.ts";
-import { mkfifo, pidfdOpen, pidfdSignal, pipe } from "../native/calls.ts";
+import { mkfifo, pidfdOpen, pidfdSignal, pipe, pollReadable } from "../native/calls.ts";
 import { shellStatus } from "../native/capture.ts";
 import { rlkitNs } from "../native/paths.ts";
 import type { StepOf } from "../plan/steps.ts";
 
 const READY_DEADLINE = 10_000; // milliseconds; 10 to 60 is usual
 const GONE_DEADLINE = 2000;
+const LAST_WORDS = 1000;
 
 const { SIGCONT, SIGKILL } = system.signals;
 
@@ -27,6 +28,7 @@ export class HelperProcess {
   readonly #child: Child;
   readonly #ready: number;
   readonly #output: number;
+  /** The pipe whose end tells the guard to end the helper. */
   #guard: number | undefined;
   #said = "";
   #ended = false;
@@ -39,23 +41,24 @@ export class HelperProcess {
     for (const path of [pidFile, ...socketsOf(step.args)]) rmSync(path, { force: true }); // of one that is dead
     const [output, outputEnd] = pipe();
     const [guardEnd, guard] = pipe();
-    let [ready, readyEnd]: [number, number | undefined] = [-1, undefined];
-    if (step.ready === "fd") [ready, readyEnd] = pipe();
-    else {
-      // A FIFO in place of the pid file: its reader sees the moment at which the helper is ready.
-      mkfifo(pidFile, 0o600);
-      ready = openSync(pidFile, constants.O_RDONLY | constants.O_NONBLOCK);
-    }
+    // A FIFO in place of the pid file: its reader sees the moment at which the helper is ready.
+    const [ready, readyEnd] = step.ready === "fd" ? pipe() : [fifo(pidFile), undefined];
     const args = step.args.map((arg) => arg.replace("{child}", String(childPid)).replace("{pid-file}", pidFile));
-    this.#child = Child.start({
-      path: rlkitNs(),
-      argv: ["rlkit-ns", "guard", "4", step.path, ...args],
-      env,
-      fds: [-1, outputEnd, outputEnd, readyEnd ?? -1, guardEnd],
-      deathSignal: 0,
-      newSession: true,
-    });
-    for (const fd of [outputEnd, guardEnd, readyEnd]) if (fd !== undefined) closeSync(fd);
+    try {
+      this.#child = Child.start({
+        path: rlkitNs(),
+        argv: ["rlkit-ns", "guard", "4", step.path, ...args],
+        env,
+        fds: [-1, outputEnd, outputEnd, readyEnd ?? -1, guardEnd],
+        deathSignal: 0,
+        newSession: true,
+      });
+    } catch (error) {
+      for (const fd of [output, guard, ready]) closeSync(fd);
+      throw error;
+    } finally {
+      for (const fd of [outputEnd, guardEnd, readyEnd]) if (fd !== undefined) closeSync(fd);
+    }
     [this.#ready, this.#output, this.#guard] = [ready, output, guard];
   }
 
@@ -116,7 +119,7 @@ export class HelperProcess {
 
   #readRest(): void {
     this.stop();
-    while (!this.#ended) this.#readOutput();
+    while (!this.#ended && pollReadable([this.#output], LAST_WORDS).length > 0) this.#readOutput();
     closeSync(this.#output);
   }
 
@@ -165,6 +168,11 @@ export class HelperProcess {
 
 const socketsOf = (args: readonly string[]): string[] =>
   args.filter((_, i) => SOCKET_OPTIONS.includes(args[i - 1] ?? ""));
+
+function fifo(path: string): number {
+  mkfifo(path, 0o600);
+  return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+}
 
 function openProcess(pid: number): number[] {
   try {

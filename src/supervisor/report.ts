@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import type { Instance } from "../launch/launch.ts";
 import { addresses } from "../network/driver.ts";
+import type { HelperKeeper } from "../network/keeper.ts";
 import type { RunOptions } from "../options/run-options.ts";
 import type { PlannedRun } from "../plan/planner.ts";
 import type { Ports } from "../ports/ports.ts";
@@ -16,6 +17,7 @@ interface Subject {
   supervisor: Supervisor;
   output: Output | undefined;
   ports: Ports | undefined;
+  helper: HelperKeeper | undefined;
 }
 
 /** A moment of the clock that does not jump, as milliseconds since the epoch. */
@@ -23,8 +25,7 @@ const epoch = (moment: number): number => Math.round(Date.now() - (performance.n
 
 /** What tells how a run stands. */
 export function reporter(subject: Subject): () => Promise<Status> {
-  const { instance, plan, options, supervisor, output, ports } = subject;
-  const { helper } = instance;
+  const { instance, plan, options, supervisor, output, ports, helper } = subject;
   return async () => {
     const { state, target, program } = supervisor;
     const [, ...args] = plan.profile.command;
@@ -34,7 +35,7 @@ export function reporter(subject: Subject): () => Promise<Status> {
       pid: process.pid,
       phase: state.phase,
       since: epoch(state.since),
-      degraded: [],
+      degraded: [helper?.degraded, ports?.portd?.degraded].filter((sentence) => sentence !== undefined),
       target: {
         name: basename(program),
         command: [program, ...args],
@@ -50,11 +51,11 @@ export function reporter(subject: Subject): () => Promise<Status> {
       network: {
         driver: plan.network.kind === "helper" ? plan.network.driver.name : plan.network.kind,
         up: plan.network.kind !== "none" && (helper === undefined || helper.running),
-        restarts: 0,
+        restarts: helper?.restarts ?? 0,
         dns: plan.network.kind === "helper" ? addresses(options.network).dns : null,
       },
       ports: { driver: plan.portDriver, count: ports?.table.list().length ?? 0, orphans: ports?.table.orphans ?? 0 },
-      processes: processes(instance),
+      processes: processes(instance, helper),
       lastLines: output?.lastLines ?? [],
     };
   };
@@ -64,13 +65,13 @@ const policyText = ({ supervision: { restart, max } }: RunOptions): string =>
   max === undefined ? restart : `${restart}:${max}`;
 
 /** rlkit's own processes, and those that it keeps. */
-function processes({ init, helper }: Instance): KeptProcess[] {
+function processes({ init }: Instance, helper: HelperKeeper | undefined): KeptProcess[] {
   const kept = (name: string, pid: number): KeptProcess => ({ name, pid, rss: memoryOf(pid) });
   const portd = descendants(init.pid).filter(({ parent, name }) => parent === init.pid && name === "rlkit-ns");
   return [
     kept("rlkit", process.pid),
     kept("rlkit-ns init", init.pid),
     ...portd.map(({ pid }) => kept("rlkit-ns portd", pid)),
-    ...(helper === undefined ? [] : descendants(helper.pid).map(({ name, pid }) => kept(name, pid))),
+    ...(helper === undefined ? [] : descendants(helper.pid).map(({ pid }) => kept(helper.name, pid))),
   ];
 }

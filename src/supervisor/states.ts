@@ -168,7 +168,8 @@ function ended(state: State, why: string, failed: boolean, now: number, policy: 
   const useful = wasReady && (policy.saysReady || lived >= SHORT);
   const steady = state.readyAt !== undefined && now - state.readyAt >= STEADY;
   const useless = state.useless.filter((at) => now - at < policy.burst.within).concat(useful ? [] : [now]);
-  const reasons = [...state.reasons, { at: now, reason: why }].slice(-10);
+  const reason = state.goal === "again" ? "asked for" : why;
+  const reasons = [...state.reasons, { at: now, reason }].slice(-10);
   const next = { ...state, useless, reasons, failures: failed ? state.failures + 1 : 0, readyAt: undefined };
   const cancel: Effect = { do: "cancel-timer", timer: "kill" };
 
@@ -183,10 +184,11 @@ function ended(state: State, why: string, failed: boolean, now: number, policy: 
     const text = `${policy.name} ended ${useless.length} times within ${within / 1000} s before it was ready: giving up (${limit})`;
     return stay(enter(next, "failed", now), cancel, log("error", text), { do: "finish" });
   }
-  const delay = steady ? policy.delay : Math.min(state.nextDelay, wasReady ? DELAY_MAX_READY : DELAY_MAX);
+  const longest = wasReady ? Math.max(DELAY_MAX_READY, policy.delay) : Math.max(DELAY_MAX, policy.delay);
+  const delay = steady ? policy.delay : Math.min(state.nextDelay, longest);
   const again = enter(next, "restarting", now, {
     restarts: state.restarts + 1,
-    nextDelay: Math.min(delay * 2, DELAY_MAX),
+    nextDelay: delay * 2,
   });
   const text = `${policy.name} ${why} after ${formatSeconds(lived)}; it starts again in ${formatSeconds(delay)} (restart ${again.restarts})`;
   return stay(

@@ -3,9 +3,11 @@ import { serveInstance } from "../api/instance.ts";
 import type { Instance } from "../launch/launch.ts";
 import type { Scope } from "../launch/scope.ts";
 import { log } from "../log.ts";
-import { shellStatus } from "../native/capture.ts";
+import { addresses } from "../network/driver.ts";
+import { HelperKeeper } from "../network/keeper.ts";
 import type { RunOptions } from "../options/run-options.ts";
 import type { PlannedRun } from "../plan/planner.ts";
+import type { Ports } from "../ports/ports.ts";
 import { Manager } from "./manager.ts";
 import { keepSmall } from "./memory.ts";
 import { Output } from "./output.ts";
@@ -25,16 +27,16 @@ export async function supervised(
   options: RunOptions,
   scope: Scope,
 ): Promise<Supervisor> {
-  const { control, helper, target: pid, targetErrors } = instance;
+  const { control, target: pid, targetErrors } = instance;
   const { supervision } = options;
   const ports = await instance.ports();
   await ports?.portd?.attach();
   const output = targetErrors === undefined ? undefined : new Output(targetErrors);
   scope.defer(() => output?.drain());
   await output?.attach();
-  await helper?.watch((status) => {
-    log.error(`${helper.name} has ended (status ${shellStatus(status)}): there is no network inside any more`);
-  });
+  const helper = keepHelper(instance, plan, options, ports);
+  scope.defer(() => helper?.stop());
+  await helper?.watch();
 
   const manager = new Manager(supervision.manager?.socket);
   const target = new Target({ instance, plan, options: supervision, manager, output, ports });
@@ -43,9 +45,10 @@ export async function supervised(
   scope.defer(() => supervisor.close());
   const memory = await keepSmall();
   scope.defer(() => memory.stop());
-  const report = reporter({ instance, plan, options, supervisor, output, ports });
+  const report = reporter({ instance, plan, options, supervisor, output, ports, helper });
   await serveInstance(instance, plan, options, scope, {
     ports,
+    helper,
     supervision: {
       status: report,
       settled: (milliseconds) => supervisor.settled(milliseconds),
@@ -67,6 +70,27 @@ export async function supervised(
     scope.defer(regularly(supervision.manager.watchdog / 2, feed));
   }
   return supervisor;
+}
+
+/** The keeper of the network helper, where there is one. */
+function keepHelper(
+  { helper, startHelper, control, init }: Instance,
+  { network }: PlannedRun,
+  options: RunOptions,
+  ports: Ports | undefined,
+): HelperKeeper | undefined {
+  if (helper === undefined || network.kind !== "helper") return undefined;
+  const keeper = new HelperKeeper({
+    first: helper,
+    start: startHelper,
+    control,
+    after: network.driver.after(options.network),
+    init: init.pid,
+    ifname: options.network.ifname,
+    gateway: addresses(options.network).gateway,
+  });
+  keeper.replay = async () => ports?.replay();
+  return keeper;
 }
 
 function policyOf({ profile }: PlannedRun, { supervision }: RunOptions): Policy {

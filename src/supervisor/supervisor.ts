@@ -70,7 +70,7 @@ export class Supervisor {
     const { state, effects } = next(this.#state, event, performance.now(), this.#policy);
     this.#state = state;
     for (const effect of effects) this.#carryOut(effect);
-    if (state.phase === "ready") this.#former = undefined;
+    if (state.phase === "ready" && before !== "ready") this.#former = undefined;
     if (state.phase !== before) this.#hands.entered(state.phase, state);
     for (const watcher of this.#watchers) watcher();
   }

@@ -56,8 +56,8 @@ export class Target implements Hands {
   /** The target runs: readiness is waited for, and what it notifies is heard. */
   attach(supervisor: Supervisor): void {
     this.#supervisor = supervisor;
-    this.#setting.instance.control.onNotify((message) => this.#hear(message));
     this.entered(supervisor.state.phase, supervisor.state);
+    this.#setting.instance.control.onNotify((message) => this.#hear(message));
   }
 
   async start(program: string, ended: (status: number) => void): Promise<number> {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { clip } from "./ports-watch.ts";
+import { clip } from "./watch.ts";
 
 test.each([
   ["a\nbb\n", { columns: 80, rows: 3 }, "a\nbb\n"],
