@@ -247,8 +247,8 @@ int docker_proxy_main(char **argv, char **env)
 	argv[0] = name;
 	proxy.argv = argv;
 	proxy.env = env;
-	proxy.parent = (int)syscall(SYS_pidfd_open, getppid(), 0);
 	fill_status_fd();
+	proxy.parent = (int)syscall(SYS_pidfd_open, getppid(), 0);
 	proxy.signals = block_signals(&mask);
 	if (!state_dir || !*state_dir)
 		return fail("ROOTLESSKIT_STATE_DIR is not set: this runs below rlkit run only", "", NULL);

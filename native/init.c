@@ -10,6 +10,8 @@
 #include "op.h"
 #include "receive.h"
 
+#define NOTIFICATIONS 64 /* passed on in one go */
+
 /*
  * `rlkit-ns init FD`: the only resident of ours inside the namespaces. The supervisor started it, sends it requests on the
  * socket FD and is told of exits there. It is the parent of the target, and as subreaper (or pid 1) of all that detach
@@ -167,13 +169,21 @@ static int read_requests(struct init *init)
 	return length;
 }
 
-/* Passes on one message. Returns 0, or -errno when the supervisor is gone. */
+/* Passes on what has come to the watched socket, but not for ever. Returns 0, or -errno when the supervisor is gone. */
 static int pass_on(const struct init *init)
 {
 	static uint8_t message[RL_NOTIFY_MAX], bytes[FRAME_NOTIFIED_SIZE(RL_NOTIFY_MAX)];
-	ssize_t got = recv(init->watched, message, sizeof(message), MSG_DONTWAIT); /* descriptors in it are dropped */
+	int error = 0;
 
-	return got <= 0 ? 0 : send_all(init->control, bytes, frame_encode_notified(bytes, message, (size_t)got));
+	for (int i = 0; i < NOTIFICATIONS && init->watched >= 0 && !error; i++) {
+		ssize_t got = recv(init->watched, message, sizeof(message), MSG_DONTWAIT); /* descriptors in it are dropped */
+
+		if (got < 0)
+			break;
+		if (got > 0)
+			error = send_all(init->control, bytes, frame_encode_notified(bytes, message, (size_t)got));
+	}
+	return error;
 }
 
 /* Reaps whatever has ended; reports what the supervisor asked for. Returns 0, or -errno when it is gone. */
@@ -188,7 +198,9 @@ static int reap(struct init *init)
 
 		if (!processes_remove(&init->processes, pid))
 			continue;
-		error = send_all(init->control, report, frame_encode_exited(report, pid, status));
+		error = pass_on(init); /* what it had to say comes before its end */
+		if (!error)
+			error = send_all(init->control, report, frame_encode_exited(report, pid, status));
 		if (error)
 			return error;
 	}
@@ -212,8 +224,8 @@ static int serve(struct init *init)
 			signals_drain(&init->signals, &init->processes);
 		if (fds[0].revents)
 			error = read_requests(init);
-		if (!error && fds[2].revents && fds[2].fd == init->watched)
-			error = pass_on(init); /* before its sender's end is reported */
+		if (!error && fds[2].revents)
+			error = pass_on(init);
 		/* In each turn: requests drain signals, too, and a SIGCHLD that is read there does not come again. */
 		if (!error)
 			error = reap(init);

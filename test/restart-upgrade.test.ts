@@ -1,7 +1,7 @@
 import { chmod, copyFile, mkdir, readlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { dockerdPid, fiveContainers, type Life, lives } from "./helpers/containers.ts";
+import { configureDockerd, dockerdPid, fiveContainers, type Life, lives } from "./helpers/containers.ts";
 import { dockerd, dockerOutput, importImage } from "./helpers/docker.ts";
 import { type FetchLoop, fetchLoop } from "./helpers/fetch-loop.ts";
 import { type Result, type Running, rlkit } from "./helpers/run.ts";
@@ -23,7 +23,7 @@ describe.each(["slirp4netns", "pasta"])(
 
     beforeAll(async () => {
       user = await testUser();
-      await configure({ labels: ["stage=first"] });
+      await configureDockerd(user, { labels: ["stage=first"] });
       daemon = await dockerd(user, ["--storage-driver", "vfs"], [`--net=${net}`]);
       await importImage(user);
       loop = fetchLoop(await fiveContainers(user));
@@ -36,13 +36,6 @@ describe.each(["slirp4netns", "pasta"])(
       await daemon?.[Symbol.asyncDispose]();
       await user?.[Symbol.asyncDispose]();
     });
-
-    /** Writes the user's daemon.json. */
-    async function configure(config: object): Promise<void> {
-      const directory = join(user.home, ".config", "docker");
-      await mkdir(directory, { recursive: true });
-      await writeFile(join(directory, "daemon.json"), JSON.stringify(config));
-    }
 
     const program = async () => readlink(`/proc/${await dockerdPid(user)}/exe`);
     const info = (format: string) => dockerOutput(user, ["info", "--format", format]);
@@ -119,7 +112,7 @@ describe.each(["slirp4netns", "pasta"])(
     test("HUP: dockerd reads its configuration again, and goes on", async () => {
       const pid = await dockerdPid(user);
       expect(await info("{{.Labels}}")).toBe("[stage=first]");
-      await configure({ labels: ["stage=second"], debug: true });
+      await configureDockerd(user, { labels: ["stage=second"], debug: true });
       daemon.kill("SIGHUP");
       await until(async () => (await info("{{.Labels}} {{.Debug}}")) === "[stage=second] true");
       expect(await info("{{.LiveRestoreEnabled}}")).toBe("true");

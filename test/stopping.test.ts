@@ -1,7 +1,15 @@
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { dockerdPid, fiveContainers, leftBesideDocker, lives, startIdle } from "./helpers/containers.ts";
+import {
+  configureDockerd,
+  dockerdPid,
+  fiveContainers,
+  leftBesideDocker,
+  lives,
+  startFarewell,
+  startIdle,
+} from "./helpers/containers.ts";
 import { answers, dockerd, dockerOutput, IMAGE, importImage } from "./helpers/docker.ts";
 import { fetchLoop } from "./helpers/fetch-loop.ts";
 import { said } from "./helpers/instance.ts";
@@ -24,28 +32,12 @@ afterEach(() => user[Symbol.asyncDispose]());
 
 const docker = (...words: string[]) => dockerOutput(user, words);
 
-/** Writes the user's daemon.json. */
-async function configure(config: object): Promise<void> {
-  const directory = join(user.home, ".config", "docker");
-  await mkdir(directory, { recursive: true });
-  await writeFile(join(directory, "daemon.json"), JSON.stringify(config));
-}
-
-/** Starts a container that says in a file of the user's when it is told to end. */
-async function startFarewell(name: string): Promise<() => Promise<string[]>> {
-  const directory = join(user.home, "farewells");
-  await mkdir(directory, { recursive: true, mode: 0o777 });
-  const script = `trap 'touch /farewells/${name}; exit 0' TERM; while :; do sleep 1000 & wait $!; done`;
-  await docker("run", "--detach", "--name", name, "--volume", `${directory}:/farewells`, IMAGE, "sh", "-c", script);
-  return () => readdir(directory);
-}
-
 describe("the end of dockerd with containers that would outlive it", () => {
   test("TERM: all are told to end first, and nothing is left after 10 s", async () => {
     await using daemon = await dockerd(user, VFS);
     await importImage(user);
     const pages = await fiveContainers(user);
-    const farewells = await startFarewell("last");
+    const farewells = await startFarewell(user, "last");
     expect(await docker("info", "--format", "{{.LiveRestoreEnabled}}")).toBe("true");
     await using loop = fetchLoop(pages);
     await loop.more();
@@ -59,7 +51,7 @@ describe("the end of dockerd with containers that would outlive it", () => {
   test("TERM while dockerd is away: they end with rlkit", async () => {
     await using daemon = await dockerd(user, VFS, ["--restart-delay=20s"]);
     await importImage(user);
-    const farewells = await startFarewell("alone");
+    const farewells = await startFarewell(user, "alone");
     process.kill(await dockerdPid(user), "SIGKILL");
     await hasLogged(daemon, /it starts again in 20\.0 s/);
     daemon.kill("SIGTERM");
@@ -69,10 +61,10 @@ describe("the end of dockerd with containers that would outlive it", () => {
   });
 
   test("with live-restore in the user's own daemon.json: what does not end by itself is killed, and named", async () => {
-    await configure({ "live-restore": true });
+    await configureDockerd(user, { "live-restore": true });
     await using daemon = await dockerd(user, VFS);
     await importImage(user);
-    const farewells = await startFarewell("polite");
+    const farewells = await startFarewell(user, "polite");
     await docker("run", "--detach", IMAGE, "sh", "-c", "trap '' TERM; while :; do sleep 1000; done");
     daemon.kill("SIGTERM");
     await daemon.result(10_000);
@@ -149,11 +141,10 @@ describe("a command that does not end when it is told to", () => {
     expect(messages(run, "warn")).toEqual([]);
   });
 
-  test("a second INT shortens its time", async () => {
+  test("a second INT shortens its time, and more of them do not lengthen it", async () => {
     await using run = await stubborn(["--restart=on-failure", "--stop-timeout=60s"]);
     run.kill("SIGINT");
     run.kill("SIGINT");
-    // Two that come at once may be one for the kernel.
     const again = setInterval(() => isRunning(run.pid) && run.kill("SIGINT"), 300);
     const { code } = await run.result(5000).finally(() => clearInterval(again));
     expect(code).toBe(137);
@@ -189,7 +180,7 @@ describe("rlkit stop", () => {
     await using daemon = rlkit(user, ["run", "--", "dockerd", "--experimental", ...VFS]);
     await answers(user, daemon);
     await importImage(user);
-    const farewells = await startFarewell("told");
+    const farewells = await startFarewell(user, "told");
     await using stop = rlkit(user, ["stop"]);
     expect(await stop.result()).toMatchObject({ code: 0 });
     expect(await daemon.result(100)).toMatchObject({ code: 0 });

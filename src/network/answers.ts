@@ -24,21 +24,21 @@ export interface Gateway {
 }
 
 /**
- * Asks whether the helper still serves its interface. What is left of its answer is that the interface has received something:
- * nobody else can write to it. So one that carries traffic is not even asked.
+ * Asks whether the helper still serves its interface. What shows its answer is that the interface has received something: nobody
+ * else can write to it.
  */
 export class Answers {
   readonly #gateway: Required<Gateway>;
-  #seen: number | undefined;
 
   constructor(gateway: Gateway) {
     this.#gateway = { proc: "/proc", ...gateway };
   }
 
-  /** Whether anything has come from the helper since the last look, or comes within `milliseconds`. True where that can't be known. */
+  /** Whether anything comes from the helper within `milliseconds`. True where that can't be known. */
   async within(milliseconds: number): Promise<boolean> {
     const index = this.#index();
-    if (index === undefined || this.#hasReceived()) return true;
+    const before = this.#received();
+    if (index === undefined || before === undefined) return true;
     try {
       await this.#gateway.control.run(solicit(index, this.#gateway.address));
     } catch {
@@ -47,17 +47,10 @@ export class Answers {
     const deadline = performance.now() + milliseconds;
     for (let delay = 2; ; delay = Math.min(2 * delay, 250)) {
       const late = performance.now() > deadline; // asked before the look: this process may have been kept from the processor
-      if (this.#hasReceived()) return true;
+      if (this.#received() !== before) return true;
       if (late) return false;
       await pause(delay, undefined, { ref: false });
     }
-  }
-
-  #hasReceived(): boolean {
-    const received = this.#received();
-    const isNew = received !== this.#seen;
-    this.#seen = received;
-    return isNew || received === undefined;
   }
 
   /** How many packets the interface has received. */

@@ -1,3 +1,5 @@
+import { chown, mkdir, readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { freePort } from "./client.ts";
 import { dockerOutput, IMAGE } from "./docker.ts";
 import { fetchLoop, type Page } from "./fetch-loop.ts";
@@ -72,6 +74,31 @@ export async function lives(user: User): Promise<Record<string, Life>> {
       return [Name.slice(1), { running, startedAt, pid, restarts: RestartCount }];
     }),
   );
+}
+
+/** Makes a directory in the user's home, and those above it. */
+async function ownDirectory({ home, uid, gid }: User, path: string): Promise<string> {
+  let made = home;
+  for (const part of path.split("/")) {
+    made = join(made, part);
+    await mkdir(made, { recursive: true });
+    await chown(made, uid, gid);
+  }
+  return made;
+}
+
+/** Writes the user's daemon.json. */
+export async function configureDockerd(user: User, config: object): Promise<void> {
+  await writeFile(join(await ownDirectory(user, ".config/docker"), "daemon.json"), JSON.stringify(config));
+}
+
+/** Starts a container that leaves a file of its name when it is told to end; the result reads those of all such containers. */
+export async function startFarewell(user: User, name: string): Promise<() => Promise<string[]>> {
+  const directory = await ownDirectory(user, "farewells");
+  const script = `trap 'touch /farewells/${name}; exit 0' TERM; while :; do sleep 1000 & wait $!; done`;
+  const words = ["--name", name, "--volume", `${directory}:/farewells`, IMAGE, "sh", "-c", script];
+  await dockerOutput(user, ["run", "--detach", ...words]);
+  return () => readdir(directory);
 }
 
 /** The pid of the daemon itself. */
