@@ -10,9 +10,10 @@ import { benchLaunch } from "./bench/launch.ts";
 import { benchMemory } from "./bench/memory.ts";
 import { benchPorts } from "./bench/ports.ts";
 import { printTable, writeJson } from "./bench/report.ts";
+import { benchRestart } from "./bench/restart.ts";
 import { type Subject, subjects } from "./bench/subject.ts";
 
-const USAGE = `npm run bench [-- [launch] [dockerd] [memory] [ports] [--node PATH] [--rounds N]]
+const USAGE = `npm run bench [-- [launch] [dockerd] [memory] [ports] [restart] [--node PATH] [--rounds N]]
 Compares rlkit with the machine's RootlessKit, as an ordinary user (run it as root, after npm run build).
 PATH is the Node that rlkit runs on, a file whose name is node; by default the machine's.`;
 
@@ -21,6 +22,7 @@ const BENCHES = {
   dockerd: [benchDockerd, 7],
   memory: [benchMemory, 3],
   ports: [benchPorts, 5],
+  restart: [benchRestart, 5],
 } as const;
 const isBench = (name: string): name is keyof typeof BENCHES => name in BENCHES;
 

@@ -39,7 +39,8 @@ async function readiness(user: User, subject: Subject): Promise<number> {
   }
 }
 
-function answers(socketPath: string): Promise<boolean> {
+/** Whether a dockerd answers at its socket. */
+export function answers(socketPath: string): Promise<boolean> {
   return new Promise((resolve) => {
     get({ socketPath, path: "/_ping", agent: false }, (response) => {
       response.resume();

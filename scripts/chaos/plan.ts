@@ -88,7 +88,7 @@ const KINDS = [
 ];
 
 /** The names that `without` may hold: roles, and what else is done. */
-export const nameOf = (fault: Fault): string => ("role" in fault ? fault.role : fault.do);
+const nameOf = (fault: Fault): string => ("role" in fault ? fault.role : fault.do);
 
 /**
  * What goes wrong within so many milliseconds, and when. The same seed gives the same list; with names in `without`, the same list

@@ -58,7 +58,7 @@ export async function chaos(options: ChaosOptions): Promise<Outcome> {
     lives: await lives(user),
     outside: { url: web.url, text: OUTSIDE },
   };
-  const clients = new Clients(api);
+  const clients = new Clients(api, tree);
   const init = await childPid(dockerStateDir(user));
   const faults = new Faults({ user, rlkit: run.pid, init, tree, clients });
   const plan = planFaults(seed, seconds * 1000, without);

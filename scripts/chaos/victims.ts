@@ -16,7 +16,7 @@ export async function victims({ user, rlkit, init }: Roots, role: Role): Promise
     rlkit: ({ pid }) => pid === rlkit,
     init: ({ pid }) => pid === init,
     guard: ({ pid, parent }) => parent === rlkit && / guard( |$)/.test(words(pid)),
-    "network helper": ({ name }) => /^(slirp4netns|pasta)/.test(name),
+    "network helper": ({ name }) => /^(slirp4netns|pasta|passt)/.test(name),
     portd: ({ pid, parent }) => parent === init && /rlkit-ns portd( |$)/.test(words(pid)),
     // A child that has not become another program yet is called dockerd, too.
     dockerd: ({ name, parent }) => name === "dockerd" && parent === init,

@@ -65,6 +65,8 @@ export interface State {
   since: number;
   /** What a target that ends is to be followed by: as the policy says, by another run, or by nothing. */
   goal: "policy" | "again" | "end";
+  /** The end was asked for more than once. */
+  impatient: boolean;
   startedAt: number;
   readyAt: number | undefined;
   /** From the last start to readiness. */
@@ -85,6 +87,7 @@ export function initialState(now: number, { delay }: Policy): State {
     phase: "starting",
     since: now,
     goal: "policy",
+    impatient: false,
     startedAt: now,
     readyAt: undefined,
     readyAfter: undefined,
@@ -260,11 +263,13 @@ const stopping: Row = {
     ),
   ready: (state) => stay(state),
   unhealthy: (state) => stay(state),
-  // dockerd leaves its containers behind at the third: whoever is impatient shortens the time that it has.
-  signal: (state, { signo }, _, policy) =>
-    endsAll(signo, policy) && policy.stopTimeout !== undefined
-      ? stay(state, { do: "set-timer", timer: "kill", milliseconds: Math.min(IMPATIENT, policy.stopTimeout) })
-      : stay(state, { do: "signal", signo }),
+  // dockerd leaves its containers behind at the third: whoever is impatient shortens the time that it has, once.
+  signal: (state, { signo }, _, policy) => {
+    if (!endsAll(signo, policy) || policy.stopTimeout === undefined) return stay(state, { do: "signal", signo });
+    if (state.impatient) return stay(state);
+    const milliseconds = Math.min(IMPATIENT, policy.stopTimeout);
+    return stay({ ...state, impatient: true }, { do: "set-timer", timer: "kill", milliseconds });
+  },
   stop: (state) => stay(state),
   restart: (state) => stay(state),
   timeout: kill,

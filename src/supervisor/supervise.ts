@@ -30,11 +30,13 @@ export async function supervise(
     ended = status;
     supervisor?.take({ type: "exited", status });
   });
+  const { restart, stopTimeout, manager } = options.supervision;
+  const isSupervised = restart !== "no" || stopTimeout !== undefined || manager !== undefined;
   const early: number[] = [];
   signals.forwardTo((signo) => {
     if (supervisor !== undefined) supervisor.take({ type: "signal", signo });
-    // For a target that may be started again, what a signal means has to be known before it ends of it.
-    else if (options.supervision.restart !== "no") early.push(signo);
+    else if (isSupervised)
+      early.push(signo); // what it means has to be known before the target ends of it
     else void control.signal(target, signo).catch(() => {}); // it has ended
   });
   const lost = new Promise<never>((_, reject) => {
@@ -46,7 +48,7 @@ export async function supervise(
   lost.catch(() => {}); // it is raced below
   await control.pump(SHORT_COMMAND);
 
-  if (ended !== undefined && options.supervision.restart === "no") {
+  if (ended !== undefined && restart === "no") {
     closeSync(apiFd);
     return shellStatus(ended);
   }

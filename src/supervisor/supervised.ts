@@ -38,13 +38,13 @@ export async function supervised(
   scope.defer(() => helper?.stop());
   await helper?.watch();
 
+  const memory = await keepSmall();
+  scope.defer(() => memory.stop());
   const manager = new Manager(supervision.manager?.socket);
-  const target = new Target({ instance, plan, options: supervision, manager, output, ports });
+  const target = new Target({ instance, plan, options: supervision, manager, output, ports, busy: memory.busy });
   const program = plan.profile.command[0] ?? "";
   const supervisor = new Supervisor(policyOf(plan, options), target, { program, pid });
   scope.defer(() => supervisor.close());
-  const memory = await keepSmall();
-  scope.defer(() => memory.stop());
   const report = reporter({ instance, plan, options, supervisor, output, ports, helper });
   await serveInstance(instance, plan, options, scope, {
     ports,
@@ -55,10 +55,7 @@ export async function supervised(
       stop: () => supervisor.take({ type: "stop" }),
       restart: (exec) => supervisor.restart(exec),
     },
-    answered: () => {
-      memory.busy();
-      target.describe();
-    },
+    answered: () => target.describe(),
   });
   target.attach(supervisor);
   if (ports?.portd !== undefined) scope.defer(regularly(LOOK_EVERY, () => ports.portd?.check()));

@@ -35,6 +35,8 @@ interface Setting {
   manager: Manager;
   output: Output | undefined;
   ports: Ports | undefined;
+  /** Told of everything that happens. */
+  busy(): void;
 }
 
 /** The target as the supervisor deals with it: what is known about its kind, and what others are told about it. */
@@ -112,11 +114,11 @@ export class Target implements Hands {
 
   /** Says in one line how things stand, to whom it may concern. */
   describe(): void {
-    const { manager, ports } = this.#setting;
+    const { manager, ports, busy } = this.#setting;
+    busy();
     const { phase, readyAfter, restarts } = this.#supervisor?.state ?? {};
     const name = [this.name, this.#version].filter(Boolean).join(" ");
     const took = phase === "ready" && readyAfter !== undefined ? ` in ${formatSeconds(readyAfter)}` : "";
-    const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;
     const facts = [count(ports?.table.list().length ?? 0, "port"), count(restarts ?? 0, "restart")];
     manager.status([`${name} ${phase}${took}`, ...facts, ...(this.#says === undefined ? [] : [this.#says])].join(", "));
   }
@@ -192,7 +194,7 @@ export class Target implements Hands {
   async #dropOrphans({ table, portd }: Ports): Promise<void> {
     await portd?.hold(0);
     const dropped = await table.dropOrphans();
-    if (dropped > 0) log.info(`dropped ${dropped} published ports that ${this.name} has not asked for again`);
+    if (dropped > 0) log.info(`dropped ${count(dropped, "published port")} that ${this.name} has not asked for again`);
     this.describe();
   }
 
@@ -229,6 +231,9 @@ export class Target implements Hands {
     this.describe();
   }
 }
+
+/** A number of things, for people. */
+const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;
 
 /** A newline, as s6's readiness notification has it. */
 function tellByDescriptor(fd: number): void {
