@@ -44,7 +44,8 @@ async function main(): Promise<void> {
   for (const line of wrong) console.log(`WRONG: ${line}`);
   if (wrong.length > 0) console.log(`the log: ${keepLog(log)}`);
   const all = wrong.length === 0 ? "all served at the end, nothing is left" : `${wrong.length} things wrong`;
-  console.log(`seed ${seed}: ${faults} faults in ${seconds} s, ${fetched} pages fetched and ${failed} not; ${all}`);
+  const not = Object.entries(failed).map(([why, count]) => `, not ${count} (${why})`);
+  console.log(`seed ${seed}: ${faults} faults in ${seconds} s; pages fetched: ${fetched}${not.join("")}; ${all}`);
   process.exitCode = wrong.length === 0 ? 0 : 1;
 }
 

@@ -79,13 +79,11 @@ async function round(user: User, subject: Subject, outside: Outside): Promise<Re
   await Promise.race([answered(), unit.lost]);
   const cold = milliseconds(began);
   const port = await startContainers(user);
-  try {
-    const dockerd = await killDockerd(user, port, answered);
-    const network = await killHelper(user, outside);
-    return { cold, ...dockerd, network, ...(subject.name === "rlkit" && { portd: await killPortd(user, port) }) };
-  } finally {
-    await dockerOutput(user, ["rm", "--force", ...Object.keys(await lives(user))]);
-  }
+  const dockerd = await killDockerd(user, port, answered);
+  const network = await killHelper(user, outside);
+  const portd = subject.name === "rlkit" ? { portd: await killPortd(user, port) } : {};
+  await dockerOutput(user, ["rm", "--force", ...Object.keys(await lives(user))]);
+  return { cold, ...dockerd, network, ...portd };
 }
 
 /** They are to be started again if they end, as users of a launcher that loses them will have it. */

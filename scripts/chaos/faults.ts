@@ -21,6 +21,8 @@ export class Faults {
    * back with dockerd's next start only.
    */
   proxiesLost = false;
+  /** Whether that has ever been so: then clients of that port were refused, and rightly. */
+  proxiesEverLost = false;
   readonly #setting: Setting;
   readonly #stopped = new Map<number, string | undefined>();
   readonly #underWay = new Set<Promise<void>>();
@@ -63,7 +65,7 @@ export class Faults {
   async #signal({ role, signal, chance }: Extract<Fault, { do: "signal" }>): Promise<string> {
     const pid = await this.#choose(role, chance);
     if (pid === undefined || !send(pid, signal)) return `${signal} to ${role}: there is none`;
-    if (role.endsWith("docker-proxy")) this.proxiesLost = true;
+    if (role.endsWith("docker-proxy")) this.proxiesLost = this.proxiesEverLost = true;
     if (role === "dockerd" && signal !== "SIGHUP") this.proxiesLost = false;
     return `${signal} to ${role} (pid ${pid})`;
   }

@@ -31,9 +31,10 @@ interface Outcome {
   /** What is wrong at the end, a line each; empty if all is well. */
   readonly wrong: readonly string[];
   readonly faults: number;
-  /** Pages that came to the clients meanwhile, and those that did not. */
+  /** Pages that came to the clients meanwhile. */
   readonly fetched: number;
-  readonly failed: number;
+  /** How many did not, by the reason. */
+  readonly failed: Readonly<Record<string, number>>;
   /** What rlkit and dockerd wrote. */
   readonly log: string;
 }
@@ -80,6 +81,15 @@ export async function chaos(options: ChaosOptions): Promise<Outcome> {
   for (const line of wrong) tell(line);
   await loop.stop();
   tell("SIGTERM to rlkit");
+  const failed = reasons(loop.failures);
+  const { ECONNREFUSED: refused = 0 } = failed;
+  if (refused > 0 && !faults.proxiesEverLost) wrong.push(`${refused} clients of published ports were refused`);
   wrong.push(...(await notEnded(before, clients.published.values())), ...defects(run));
-  return { wrong, faults: plan.length, fetched: loop.fetched, failed: loop.failures.length, log: run.stderr };
+  return { wrong, faults: plan.length, fetched: loop.fetched, failed, log: run.stderr };
+}
+
+function reasons(failures: readonly { readonly why: string }[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { why } of failures) counts[why] = (counts[why] ?? 0) + 1;
+  return counts;
 }

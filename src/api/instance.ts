@@ -16,6 +16,8 @@ interface Offer {
   ports: Ports | undefined;
   helper: Pick<HelperKeeper, "name" | "running" | "restarts"> | undefined;
   supervision: Supervision;
+  /** The target, by its program's name. */
+  target(): Metrics["processes"][number];
   /** Called after each answer. */
   answered(): void;
 }
@@ -26,7 +28,7 @@ export async function serveInstance(
   plan: PlannedRun,
   options: RunOptions,
   scope: Scope,
-  { ports, helper, supervision, answered }: Offer,
+  { ports, helper, supervision, target, answered }: Offer,
 ): Promise<void> {
   const tell = (): Info =>
     info(plan.stateDir, instance.init.pid, plan.network, options.network, {
@@ -34,7 +36,7 @@ export async function serveInstance(
       keepClient: options.ports.keepClient,
       backend: ports?.transparency(),
     });
-  const metrics = (): Promise<Metrics> => gatherMetrics(tell(), helper, plan, ports);
+  const metrics = (): Promise<Metrics> => gatherMetrics(tell(), [target(), helper], plan, ports);
   const api = { info: tell, ports: ports?.table, metrics, supervision };
   const server = serveApi({ fd: instance.apiFd }, api, isOwner, answered, isInside);
   scope.defer(() => server.close());
@@ -42,11 +44,11 @@ export async function serveInstance(
 
 async function gatherMetrics(
   { version }: Info,
-  helper: Offer["helper"],
+  [target, helper]: readonly [Metrics["processes"][number], Offer["helper"]],
   { network, portDriver }: PlannedRun,
   ports: Ports | undefined,
 ): Promise<Metrics> {
-  const processes: Metrics["processes"][number][] = [];
+  const processes = [target];
   if (helper !== undefined) processes.push({ name: helper.name, up: helper.running, restarts: helper.restarts });
   const { portd } = ports ?? {};
   // It runs from the first port on.

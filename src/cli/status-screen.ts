@@ -34,6 +34,17 @@ function describeNetwork({ network }: Status): string {
   return `${driver}${driver === "none" || driver === "host" ? "" : up ? " up" : " DOWN"}${dnsText}${again}`;
 }
 
+/** Parts joined by commas, in lines that fit beside the labels at 80 columns. */
+function wrap(parts: readonly string[]): string[] {
+  const lines: string[] = [];
+  for (const part of parts) {
+    const longer = lines.length === 0 ? part : `${lines.at(-1)}, ${part}`;
+    if (lines.length > 0 && longer.length <= 80 - LABEL) lines[lines.length - 1] = longer;
+    else lines.push(part);
+  }
+  return lines;
+}
+
 /** A run for people, at 80 columns: what runs, what is wrong, and what it takes. `now`: milliseconds since the epoch. */
 export async function printStatus(
   { status, info, ports }: Look,
@@ -50,10 +61,8 @@ export async function printStatus(
     ...restarts.latest.slice(-REASONS).map(({ at, reason }) => line("", `${ago(now, at)} ago: ${reason}`)),
     line("network", describeNetwork(status)),
     line("ports", `${status.ports.count} (${status.ports.driver})${orphans}`),
-    line(
-      "memory",
-      `${humanBytes(memory)}: ${processes.map(({ name, rss }) => `${name} ${humanBytes(rss ?? 0)}`).join(", ")}`,
-    ),
+    line("memory", humanBytes(memory)),
+    ...wrap(processes.map(({ name, rss }) => `${name} ${humanBytes(rss ?? 0)}`)).map((part) => line("", part)),
     line("state", status.stateDir),
   ];
   if (phase !== "ready" && lastLines.length > 0) text.push("\n", ...lastLines.map((said) => `  | ${said}\n`));

@@ -55,6 +55,10 @@ export async function supervised(
       stop: () => supervisor.take({ type: "stop" }),
       restart: (exec) => supervisor.restart(exec),
     },
+    target: () => {
+      const { phase, restarts } = supervisor.state;
+      return { name: target.name, up: phase === "ready", restarts };
+    },
     answered: () => target.describe(),
   });
   target.attach(supervisor);
