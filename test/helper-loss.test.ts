@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { askJson } from "./helpers/api.ts";
 import { exchange } from "./helpers/client.ts";
 import { loginEnvironment } from "./helpers/environment.ts";
 import { instance } from "./helpers/instance.ts";
@@ -101,6 +102,15 @@ async function insideWith(PATH: string, options: readonly string[]): Promise<Ins
   return { ...started, ...peer(started.run), ...portsApi(user, started.stateDir), [Symbol.asyncDispose]: dispose };
 }
 
+/** What the API says of the run. */
+async function status({ stateDir }: Inside): Promise<unknown> {
+  const [, answer] = await askJson({ user, socket: join(stateDir, "api.sock") }, "GET", "/v1/rlkit/status");
+  return answer;
+}
+
+const timesBack = ({ run }: Inside): number =>
+  messages(run, "info").filter((text) => text.includes(" is back ")).length;
+
 /** Ends the run as a user would; nothing may be left of it. */
 async function leavesNothing({ run }: Inside): Promise<void> {
   run.kill("SIGTERM");
@@ -160,7 +170,7 @@ describe.each([
       await reached(run);
     }
     await until(() => open() <= before, { what: `${before} open descriptors` });
-    expect(messages(run.run, "info").filter((text) => text.includes("is back"))).toHaveLength(3);
+    await until(() => timesBack(run) === 3);
     expect(descendants(run.run.pid).filter(({ pid }) => executes(pid, net))).toHaveLength(1);
     await leavesNothing(run);
   });
@@ -222,9 +232,7 @@ test("--port-driver=slirp4netns: what it forwarded is forwarded again", async ()
   for (const signal of ["SIGSEGV", "SIGKILL"] as const) {
     const { helper } = await parts(run, "slirp4netns");
     process.kill(helper.pid, signal);
-    await until(
-      () => messages(run.run).filter((text) => text.includes("is back")).length === (signal === "SIGSEGV" ? 1 : 2),
-    );
+    await until(() => timesBack(run) === (signal === "SIGSEGV" ? 1 : 2));
     for (const { spec } of ports) {
       const answer = await until(() => exchange({ port: spec.parentPort }, "hello").catch(() => ""), {
         deadline: 2000,
@@ -258,8 +266,10 @@ test("one that fails again and again: the run is degraded, its target untouched,
   await until(() => messages(run.run, "error").includes(sentence), { what: sentence });
   expect(messages(run.run, "error")).toEqual([sentence]);
   expect(await run.exchange("127.0.0.1", echo.port, "still here")).toBe("still here");
+  expect(await status(run)).toMatchObject({ degraded: [sentence], network: { up: false } });
   await rm(flag);
   await hasLogged(run.run, /^slirp4netns is back after 1\d\.\d s$/);
+  expect(await status(run)).toMatchObject({ degraded: [], network: { up: true, restarts: 5 } });
   expect(await reached(run)).toBeLessThan(1000);
   await leavesNothing(run);
 });

@@ -107,7 +107,7 @@ describe("the pauses between runs", () => {
     const moments = (await readFile(join(user.home, "moments"), "utf8")).trim().split("\n").map(Number);
     const pauses = moments.slice(1).map((at, i) => (at - (moments[i] ?? 0)) / 1e6);
     for (const [i, least] of [50, 100, 200, 400].entries()) expect(pauses[i]).toBeGreaterThanOrEqual(least);
-    expect(pauses[3]).toBeLessThan(1000);
+    expect(pauses[3]).toBeLessThan(3000);
   });
 
   test.each([["--restart-delay=soon"], ["--restart-burst=5"], ["--stop-timeout=-1"], ["--health-interval=1h30"]])(

@@ -104,6 +104,16 @@ describe("the end of dockerd with containers that would outlive it", () => {
   });
 });
 
+test("with --pidns, where dockerd gets the same pid each time, the pid file of a killed one is no hindrance", async () => {
+  const options = ["--pidns", "--net=none"];
+  const args = [...VFS, "--bridge=none"];
+  await using daemon = await dockerd(user, args, options);
+  daemon.kill("SIGKILL");
+  await until(async () => (await processesOf(user)).length === 0, { deadline: 2000 });
+  await using again = await dockerd(user, args, options);
+  expect(messages(again, "warn").filter((line) => line.startsWith("dockerd ended"))).toEqual([]);
+});
+
 /** A command that takes no notice of what it is told, in a shell. */
 const STUBBORN = "trap '' TERM INT QUIT; echo ready; while :; do sleep 0.1; done";
 
@@ -154,17 +164,13 @@ describe("a command that does not end when it is told to", () => {
   });
 
   test("kill -9 of it while it is to end is no reason to start it again", async () => {
-    await using run = await stubborn(["--restart=always", "--stop-timeout=60s"]);
+    const script = "trap 'echo told' TERM; echo ready; while :; do sleep 0.1; done";
+    await using run = await stubborn(["--restart=always", "--stop-timeout=60s"], script);
     run.kill("SIGTERM");
-    const isTarget = ({ name, parent }: { name: string; parent: number }) => name === "sh" && parent !== run.pid;
-    const target = (await processesOf(user)).find(isTarget);
-    await until(async () => {
-      process.kill(target?.pid ?? 0, "SIGKILL");
-      return true;
-    });
-    const { code, stdout } = await run.result(5000);
-    expect(stdout).toBe("ready\n");
-    expect(code).toBe(137);
+    await said(run, "told");
+    const target = (await processesOf(user)).find(({ name }) => name === "sh") ?? expect.unreachable("no target");
+    process.kill(target.pid, "SIGKILL");
+    expect(await run.result(5000)).toMatchObject({ code: 137, stdout: "ready\ntold\n" });
   });
 });
 

@@ -33,9 +33,7 @@ interface Restart {
 
 /** What the death of dockerd, and of what serves it, costs its users. */
 export async function benchRestart(user: User, all: readonly Subject[], rounds: number): Promise<Row[]> {
-  console.log(
-    "  RootlessKit is started again by a loop in place of systemd: Restart=always, RestartSec=2, KillMode=mixed",
-  );
+  console.log("  RootlessKit is kept by a loop in place of systemd: Restart=always, RestartSec=2, KillMode=mixed");
   const subjects = all.filter(({ variant }) => variant === "");
   await using outside = await serveOutside();
   const samples = await interleave(subjects, rounds, (subject) => round(user, subject, outside));

@@ -138,6 +138,11 @@ export class HelperProcess {
     });
   }
 
+  /** Has a guard that somebody has stopped go on: it would not tell of the helper's end. */
+  wake(): void {
+    this.#child.kill(SIGCONT);
+  }
+
   /** Waits until the helper, told to stop or ended by itself, is gone. */
   async gone(): Promise<void> {
     const deadline = performance.now() + GONE_DEADLINE;
@@ -152,7 +157,7 @@ export class HelperProcess {
   stop(): void {
     if (this.#guard !== undefined) closeSync(this.#guard);
     this.#guard = undefined;
-    this.#child.kill(SIGCONT); // a guard that somebody has stopped notices nothing
+    this.wake();
   }
 
   #kill(): void {

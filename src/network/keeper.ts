@@ -19,7 +19,7 @@ const MISSES = 2;
 /** How often a helper that starts is looked after. Milliseconds. */
 const GLANCE = 5;
 
-type Helper = Pick<HelperProcess, "name" | "pid" | "running" | "ready" | "watch" | "gone" | "stop">;
+type Helper = Pick<HelperProcess, "name" | "pid" | "running" | "ready" | "watch" | "wake" | "gone" | "stop">;
 
 interface KeeperSetting {
   /** The helper, which is ready. */
@@ -123,6 +123,7 @@ export class HelperKeeper {
 
   async #look(): Promise<void> {
     const helper = this.#helper;
+    helper.wake();
     for (let misses = 0; misses < MISSES; misses += 1) {
       if (this.#lostAt !== undefined || (await this.#answers.within(ANSWER_WITHIN))) return;
     }
@@ -143,7 +144,7 @@ export class HelperKeeper {
     for (let reason = why; ; ) {
       const delay = this.#failed(reason);
       await this.#end();
-      if (delay > 0) await pause(delay, undefined, { signal: this.#stopping.signal, ref: false }).catch(() => {});
+      if (delay > 0) await elapsed(delay, this.#stopping.signal);
       if (this.#isOver) return;
       try {
         await this.#start();
@@ -207,6 +208,19 @@ export class HelperKeeper {
 function describeHelperEnd(status: number): string {
   const code = (status >> 8) & 0xff;
   return describeEnd((status & 0x7f) === 0 && code > 128 ? code - 128 : status);
+}
+
+/** Resolves after so many milliseconds, or when the signal comes. */
+function elapsed(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const over = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", over);
+      resolve();
+    };
+    const timer = setTimeout(over, milliseconds).unref();
+    signal.addEventListener("abort", over);
+  });
 }
 
 /** Looks for readable descriptors once, with a pause before if need be: unlike at the start, there is an event loop to be kept going. */

@@ -34,7 +34,11 @@ export interface FetchLoop extends AsyncDisposable {
 }
 
 /** How long after the death of a target something in it may still accept: its proxies get their signal after it. */
-const DYING = 100;
+const DYING = 300;
+
+/** Whether a connection was there at one of the moments, or was accepted by what was dying then. One that is refused never was. */
+const wasOpen = ({ began, ended, why }: Failure, moments: readonly number[]): boolean =>
+  why !== "ECONNREFUSED" && moments.some((moment) => began <= moment + DYING && ended >= moment);
 
 /** Starts one client per page. The containers' httpd of busybox answers to HTTP/1.0, and ends the connection then. */
 export function fetchLoop(pages: readonly Page[]): FetchLoop {
@@ -70,13 +74,11 @@ export function fetchLoop(pages: readonly Page[]): FetchLoop {
         throw new Error(`waited in vain for ${what()}`, { cause });
       });
     },
-    failedBeside(moments) {
-      const atOnce = ({ began, ended }: Failure) => moments.some((at) => began <= at + DYING && ended >= at);
-      return summary(
-        failures.filter((failure) => !atOnce(failure)),
+    failedBeside: (moments) =>
+      summary(
+        failures.filter((failure) => !wasOpen(failure, moments)),
         moments,
-      );
-    },
+      ),
     stop,
     [Symbol.asyncDispose]: stop,
   };
