@@ -157,7 +157,8 @@ describe.each(nets)("--net=%s", (net) => {
     // Once the API answers, rlkit is past its start and watches the helper.
     await until(() => apiAnswers(started.stateDir));
     process.kill(helper.pid, "SIGKILL");
-    await until(() => started.run.stderr.includes(`${net} has ended`), { what: "a line in the log" });
+    const lost = `${net} ended (signal SIGKILL); starting it again`;
+    await until(() => started.run.stderr.includes(lost), { what: "a line in the log" });
     started.run.write("\n");
     expect(await started.run.result()).toMatchObject({ code: 4 });
   });

@@ -16,14 +16,10 @@ interface Setting extends Roots {
 
 /** Does faults, and keeps what has to be undone or waited for. */
 export class Faults {
-  /**
-   * dockerd starts its proxies when it starts, and never looks after them: a published port of a container that has lost one comes
-   * back with dockerd's next start only.
-   */
-  proxiesLost = false;
-  /** Whether that has ever been so: then clients of that port were refused, and rightly. */
-  proxiesEverLost = false;
+  /** The dockerds of which a docker-proxy was killed: pid and start. */
   readonly #setting: Setting;
+  /** The dockerds that have lost a docker-proxy. */
+  readonly #bereft = new Set<string>();
   readonly #stopped = new Map<number, string | undefined>();
   readonly #underWay = new Set<Promise<void>>();
 
@@ -47,6 +43,19 @@ export class Faults {
     }
   }
 
+  /** Whether clients of a published port were ever refused, and rightly: its docker-proxy was killed. */
+  get proxiesEverLost(): boolean {
+    return this.#bereft.size > 0;
+  }
+
+  /**
+   * Whether the dockerd that runs now has lost a docker-proxy. It starts them when it starts, and never looks after them: such a
+   * port comes back with dockerd's next start only.
+   */
+  async proxiesLost(): Promise<boolean> {
+    return (await this.#dockerds()).some((dockerd) => this.#bereft.has(dockerd));
+  }
+
   /** Lets all stopped processes go on, and waits for what is under way. */
   async settle(): Promise<void> {
     for (const pid of this.#stopped.keys()) this.#continue(pid);
@@ -58,15 +67,13 @@ export class Faults {
     const { user, tree } = this.#setting;
     await using command = start(user, [join(tree, "bin", "rlkit"), "restart"]);
     const { code, stderr } = await command.result(RESTART_WITHIN);
-    if (code === 0) this.proxiesLost = false;
     return `rlkit restart: status ${code}${code === 0 ? "" : `: ${stderr.trim().split("\n").at(-1)}`}`;
   }
 
   async #signal({ role, signal, chance }: Extract<Fault, { do: "signal" }>): Promise<string> {
     const pid = await this.#choose(role, chance);
     if (pid === undefined || !send(pid, signal)) return `${signal} to ${role}: there is none`;
-    if (role.endsWith("docker-proxy")) this.proxiesLost = this.proxiesEverLost = true;
-    if (role === "dockerd" && signal !== "SIGHUP") this.proxiesLost = false;
+    if (role.endsWith("docker-proxy")) for (const dockerd of await this.#dockerds()) this.#bereft.add(dockerd);
     return `${signal} to ${role} (pid ${pid})`;
   }
 
@@ -82,6 +89,11 @@ export class Faults {
   async #choose(role: Parameters<typeof victims>[1], chance: number): Promise<number | undefined> {
     const pids = await victims(this.#setting, role);
     return pids[Math.floor(chance * pids.length)];
+  }
+
+  /** None or one, by what names it for ever. */
+  async #dockerds(): Promise<string[]> {
+    return (await victims(this.#setting, "dockerd")).map((pid) => `${pid} ${startOf(pid)}`);
   }
 
   /** Nothing is sent to a process that has got the number since. */

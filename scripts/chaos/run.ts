@@ -75,7 +75,7 @@ export async function chaos(options: ChaosOptions): Promise<Outcome> {
   await pause(Math.max(0, began + seconds * 1000 - performance.now()));
   await faults.settle();
   tell("the faults are over");
-  if (faults.proxiesLost) tell(`  a docker-proxy was lost since dockerd started: ${await faults.restart()}`);
+  if (await faults.proxiesLost()) tell(`  a docker-proxy was lost since dockerd started: ${await faults.restart()}`);
 
   const wrong = await notServing(before, clients);
   for (const line of wrong) tell(line);

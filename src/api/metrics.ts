@@ -36,7 +36,9 @@ export async function renderMetrics(metrics: Metrics): Promise<{ type: string; b
   const about = gauge("info", "Always 1; what runs is in the labels", ["version", "network", "port_driver"]);
   about.set({ version: metrics.version, network: metrics.network, port_driver: metrics.portDriver }, 1);
 
-  const up = gauge("process_up", "Whether the target, or what rlkit needs beside it, is ready (1) or not (0)", ["process"]);
+  const up = gauge("process_up", "Whether the target, or what rlkit needs beside it, is ready (1) or not (0)", [
+    "process",
+  ]);
   const restarts = counter("process_restarts_total", "How often rlkit has started a process again", ["process"]);
   for (const process of metrics.processes) {
     up.set({ process: process.name }, process.up ? 1 : 0);

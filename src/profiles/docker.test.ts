@@ -23,6 +23,12 @@ describe("dockerd's plan", () => {
     ]);
   });
 
+  test("pid files of another pid namespace are removed, and no others", () => {
+    const unlinked = (argv: readonly string[]) => operations(dockerPlan(argv).steps, "unlink").map(([, path]) => path);
+    expect(unlinked(["--pidns", "dockerd"])).toEqual(expect.arrayContaining([...dockerFacts.settings.pidFiles]));
+    expect(unlinked(["dockerd"])).not.toContain(dockerFacts.settings.pidFiles[0]);
+  });
+
   test("its clients are told where it is", () => {
     expect(dockerPlan(["dockerd"]).profile.clientEnv).toEqual({
       XDG_RUNTIME_DIR: "/run/user/1001",

@@ -44,7 +44,13 @@ export function dockerProfile(options: RunOptions, facts: HostFacts, network: Ne
       PATH: searchPath(options.env.PATH),
     },
     prepare: privateRuntimeDir(docker),
-    steps: [...cleanRun(), ...forwarding(network), ...storage(docker), ...(live.wanted ? configuration(docker) : [])],
+    steps: [
+      ...cleanRun(),
+      ...(options.namespaces.pid ? forgetPids(docker) : []),
+      ...forwarding(network),
+      ...storage(docker),
+      ...(live.wanted ? configuration(docker) : []),
+    ],
     clientEnv: dockerClientEnv(docker),
     daemon: { socket: socketPath(docker.settings.host), liveRestore },
     notes: [...notes(docker, facts), ...(live.note === undefined ? [] : [{ level: "info" as const, text: live.note }])],
@@ -70,6 +76,13 @@ function cleanRun(): Step[] {
     inside(["unlink", `/run/${name}`], "a link to the rootful Docker's, which this one can't use", {
       onFailure: "ignore",
     }),
+  );
+}
+
+/** In a new pid namespace numbers begin anew, and a daemon that was killed may well have had that of a process of today. */
+function forgetPids({ settings: { pidFiles } }: DockerFacts): Step[] {
+  return pidFiles.map((path) =>
+    inside(["unlink", path], "a killed daemon's number means nothing in a new pid namespace", { onFailure: "ignore" }),
   );
 }
 

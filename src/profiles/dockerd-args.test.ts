@@ -11,8 +11,17 @@ test("the defaults are a rootless dockerd's", () => {
     storageDriver: false,
     liveRestore: false,
     dataRoot: "/home/a/.local/share/docker",
+    pidFiles: ["/run/user/1000/docker.pid", "/run/user/1000/docker/containerd/containerd.pid"],
     host: "unix:///run/user/1000/docker.sock",
   });
+});
+
+test.each([
+  [["-p", "/a.pid", "--exec-root", "/b"], {}],
+  [["--pidfile=/a.pid"], { "exec-root": "/b" }],
+  [[], { pidfile: "/a.pid", "exec-root": "/b" }],
+])("the pid files by %j and %j", (args, config) => {
+  expect(settings(args, config).pidFiles).toEqual(["/a.pid", "/b/containerd/containerd.pid"]);
 });
 
 describe("the MTU is decided already", () => {

@@ -5,6 +5,8 @@ export interface DockerdSettings {
   mtu: boolean;
   storageDriver: boolean;
   dataRoot: string;
+  /** Where dockerd and the containerd that it starts leave their pids. */
+  pidFiles: readonly string[];
   /** Somebody has decided about live-restore already. */
   liveRestore: boolean;
   /** The first address it listens on: `unix:///…/docker.sock`. */
@@ -46,6 +48,7 @@ export function dockerdSettings(
   const text = (name: string): string | undefined => (typeof config[name] === "string" ? config[name] : undefined);
   const hosts = Array.isArray(config.hosts) ? config.hosts.map(String) : [];
   const dataRoot = value(args, ["--data-root", "--graph", "-g"]) ?? text("data-root");
+  const execRoot = value(args, ["--exec-root"]) ?? text("exec-root") ?? join(runtimeDir, "docker");
   return {
     mtu: value(args, ["--mtu"]) !== undefined || config.mtu !== undefined,
     storageDriver: value(args, ["--storage-driver", "-s"]) !== undefined || text("storage-driver") !== undefined,
@@ -54,6 +57,10 @@ export function dockerdSettings(
       dataRoot !== undefined && isAbsolute(dataRoot)
         ? dataRoot
         : join(env.XDG_DATA_HOME || join(home, ".local", "share"), "docker"),
+    pidFiles: [
+      value(args, ["--pidfile", "-p"]) ?? text("pidfile") ?? join(runtimeDir, "docker.pid"),
+      join(execRoot, "containerd", "containerd.pid"),
+    ],
     host: values(args, ["--host", "-H"])[0] ?? hosts[0] ?? `unix://${join(runtimeDir, "docker.sock")}`,
   };
 }

@@ -9,7 +9,7 @@ export interface Note {
 }
 
 /** A target that answers HTTP. */
-export interface Daemon {
+interface Daemon {
   /** The Unix socket on which `GET /_ping` is answered; undefined where it listens elsewhere. */
   socket: string | undefined;
   /** Undefined where containers don't outlive it, or the user has decided that. */

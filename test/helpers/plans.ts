@@ -54,6 +54,7 @@ export const dockerFacts: DockerFacts = {
     storageDriver: false,
     liveRestore: false,
     dataRoot: "/home/alice/.local/share/docker",
+    pidFiles: ["/run/user/1001/docker.pid", "/run/user/1001/docker/containerd/containerd.pid"],
     host: "unix:///run/user/1001/docker.sock",
   },
   configFile: "/home/alice/.config/docker/daemon.json",
