@@ -5,8 +5,9 @@
 #include "child.h"
 
 /*
- * bin/rlkit: starts Node with rlkit's bundle, from the tree that this program lies in. A shell script in its place costs 1 ms,
- * and dash drops variables whose names are no shell identifiers, which the target is to get.
+ * bin/rlkit: starts Node with rlkit's bundle, from the tree that this program lies in, with all of argv: the name that it was
+ * called by decides what it does. A shell script in its place costs 1 ms, and dash drops variables whose names are no shell
+ * identifiers, which the target is to get.
  */
 
 /* What Node is started with: rlkit has no use for OpenSSL, WebAssembly, a pool of threads or resolved links in its path. */
@@ -115,7 +116,7 @@ int main(int argc, char **argv, char **env)
 	for (size_t i = 0; i < OPTIONS; i++)
 		command[at++] = (char *)options[i];
 	command[at++] = loader();
-	for (int i = 1; i < argc; i++)
+	for (int i = 0; i < argc; i++)
 		command[at++] = argv[i];
 	command[at] = NULL;
 	child_exec(command, environment(env));

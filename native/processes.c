@@ -23,6 +23,22 @@ static void drop_inheritable_capabilities(void)
 	syscall(SYS_capset, &head, data);
 }
 
+/* The supervisor does not know the pid before the process is there, and sd_listen_fds(3) takes no descriptors that are another's. */
+static void tell_pid(char *const *env)
+{
+	static const char name[] = "LISTEN_PID=0000000000";
+
+	for (; *env; env++) {
+		char *digit = *env + sizeof(name) - 1;
+
+		if (strcmp(*env, name))
+			continue;
+		for (pid_t rest = getpid(); rest; rest /= 10)
+			*--digit = (char)('0' + rest % 10);
+		memmove(*env + strlen("LISTEN_PID="), digit, strlen(digit) + 1);
+	}
+}
+
 static int run_request(void *argument)
 {
 	struct spawn_request *request = argument;
@@ -36,6 +52,8 @@ static int run_request(void *argument)
 		error = child_limit_files(request->nofile);
 	if (!error && *request->cwd)
 		error = result_of(chdir(request->cwd));
+	if (request->flags & RL_LISTEN_PID)
+		tell_pid(request->env);
 	return error ? error : child_exec(request->argv, request->env);
 }
 

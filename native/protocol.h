@@ -18,7 +18,8 @@
  *   SPAWN   u8 spawn flags, u8 count of descriptors, i32 soft RLIMIT_NOFILE (-1: leave it), str cwd ("": keep it), strs argv,
  *           strs env
  *           argv[0] is looked up in env's PATH. The descriptors that come with the frame become the process's 0, 1, 2, …;
- *           when there are none it gets init's 0 to 2. It has no other.
+ *           when there are none it gets init's 0 to 2. It has no other. With RL_LISTEN_PID its pid, as it sees it itself, takes
+ *           the place of the ten digits in env's LISTEN_PID (sd_listen_fds(3)).
  *   SIGNAL  i32 pid (one that SPAWN returned), i32 signo
  *   WATCH   no body, with one descriptor: a Unix datagram socket. What comes there is passed on (NOTIFIED), until the next WATCH.
  *
@@ -87,6 +88,7 @@ enum rl_op_flag {
 enum rl_spawn_flag {
 	RL_SETSID = 1, /* a session of its own */
 	RL_TARGET = 2, /* signals that somebody sends to init itself are passed on to this process */
+	RL_LISTEN_PID = 4,
 };
 
 /*

@@ -1,6 +1,6 @@
-// Leaves the runnable tree in dist/: bin/rlkit (which starts Node), lib/ (the bundle, its code cache, ffi-rs's binding, librlkit.so), libexec/rlkit-ns.
+// Leaves the runnable tree in dist/: bin/rlkit (which starts Node) and the other names that it goes by, lib/ (the bundle, its code cache, ffi-rs's binding, librlkit.so), libexec/rlkit-ns.
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { build, type Plugin } from "esbuild";
@@ -32,6 +32,14 @@ const besideTheBundle: Plugin = {
     );
   },
 };
+
+/** What rlkit is called in place of (src/main.ts). */
+const names = ["rootlesskit", "rootlessctl"];
+
+function link(text: string, path: string): void {
+  rmSync(path, { force: true });
+  symlinkSync(text, path);
+}
 
 /** A library's default export is what require() returns, also for an ES module: so the bundle imports it, as Node would. */
 const defaultExport =
@@ -66,10 +74,14 @@ function writeCodeCache(): void {
   // A map of one's own ids alone can be planned by everyone, sub-ids or not.
   const maps = [`--uid-map=0:${process.getuid?.()}:1`, `--gid-map=0:${process.getgid?.()}:1`];
   const cache = join(dist, "lib", "rlkit.cjs.cache");
-  execFileSync(node, [join(dist, "lib", "boot.cjs"), "run", "--log-level=error", "--net=host", ...maps, "--", "true"], {
-    env: { PATH: process.env.PATH, RLKIT_WRITE_CODE_CACHE: cache },
-    stdio: ["ignore", "ignore", "inherit"],
-  });
+  execFileSync(
+    node,
+    [join(dist, "lib", "boot.cjs"), "rlkit", "run", "--log-level=error", "--net=host", ...maps, "--", "true"],
+    {
+      env: { PATH: process.env.PATH, RLKIT_WRITE_CODE_CACHE: cache },
+      stdio: ["ignore", "ignore", "inherit"],
+    },
+  );
 }
 
 rmSync(join(dist, "lib", "rlkit.cjs.cache"), { force: true });
@@ -80,6 +92,7 @@ await Promise.all([
   ...later.map((library) => bundle(library, `${library}.cjs`)),
 ]);
 execFileSync("make", ["-s", "-C", join(top, "native"), `OUT=${dist}`, "all"], { stdio: "inherit" });
+for (const name of names) link("rlkit", join(dist, "bin", name));
 rmSync(join(dist, "lib", "ffi-rs.node"), { force: true });
 copyFileSync(ffiBinding(), join(dist, "lib", "ffi-rs.node"));
 writeCodeCache();

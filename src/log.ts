@@ -5,7 +5,8 @@ import { isTerminal } from "./native/calls.ts";
 export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "silent";
 
 type Fields = Readonly<Record<string, unknown>>;
-interface Line {
+/** One line of the log. */
+export interface Line {
   level: Exclude<LogLevel, "silent">;
   text: string;
   fields: Fields;
@@ -17,12 +18,20 @@ const severity = { trace: 10, debug: 20, info: 30, warn: 40, error: 50, silent: 
 
 let threshold: LogLevel = "info";
 let file: string | undefined;
+let write: ((line: Line) => void) | undefined;
 let waiting: Line[] = [];
 let sink: ((line: Line) => void) | undefined;
 
-/** Sets what is logged and where to: standard error, or a file that is appended to. Lines before this wait. */
-export function configureLog(options: { level: LogLevel; file?: string | undefined }): void {
+/**
+ * Sets what is logged and where to: standard error, a file that is appended to, or another form of a line. Lines before this wait.
+ */
+export function configureLog(options: {
+  level: LogLevel;
+  file?: string | undefined;
+  write?: (line: Line) => void;
+}): void {
   threshold = options.level;
+  write = options.write;
   if (options.file === undefined) return;
   try {
     openSync(options.file, "a");
@@ -58,7 +67,7 @@ export const logs = (level: LogLevel): boolean => severity[level] >= severity[th
 export function flushLog(options: { expectMore: boolean }): void {
   if (sink === undefined) {
     if (waiting.length === 0 && !options.expectMore) return;
-    sink = openSink();
+    sink = write ?? openSink();
   }
   for (const line of waiting) sink(line);
   waiting = [];

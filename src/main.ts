@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import { optionsFirst } from "./cli/command.ts";
 import { commandsOf, loadCommand } from "./cli/commands.ts";
 import { NeedsYargs, parseQuickly } from "./cli/parse.ts";
@@ -7,7 +8,13 @@ import { printed } from "./output.ts";
 
 const isHelp = (word: string | undefined): boolean => word === undefined || ["--help", "-h", "help"].includes(word);
 
-async function main(argv: readonly string[]): Promise<number> {
+/** What rlkit does under another program's name. */
+const personalities: Readonly<Record<string, (argv: readonly string[]) => Promise<number>>> = {
+  rootlesskit: async (argv) => (await import("./rootlesskit/rootlesskit.ts")).rootlesskit(argv, process.env),
+  rootlessctl: async (argv) => (await import("./rootlesskit/rootlessctl.ts")).rootlessctl(argv, process.env),
+};
+
+async function rlkit(argv: readonly string[]): Promise<number> {
   const [name, second] = argv;
   if (name === "--version") return printed(`rlkit ${__VERSION__}\n`);
   const found = await loadCommand(argv);
@@ -29,4 +36,5 @@ async function main(argv: readonly string[]): Promise<number> {
 
 // The one error boundary: a known cause becomes one line, anything else is a defect of rlkit and shows its stack. All output
 // is written synchronously, so nothing is lost by ending at once.
-main(process.argv.slice(2)).then(exitNow, (error: unknown) => exitNow(report(error)));
+const [, , calledAs = "", ...argv] = process.argv;
+(personalities[basename(calledAs)] ?? rlkit)(argv).then(exitNow, (error: unknown) => exitNow(report(error)));

@@ -87,11 +87,9 @@ async function fetchInside(
   return (await curl.result()).stdout;
 }
 
-/** Milliseconds until a program inside reaches the server. It never waits for long: a packet that was lost is sent again after 1 s. */
-async function reached(run: Inside): Promise<number> {
-  const begin = performance.now();
+/** Resolves when a program inside reaches the server. It never waits for long: a packet that was lost is sent again after 1 s. */
+async function reached(run: Inside): Promise<void> {
   await until(async () => (await fetchInside(run)) === "hello", { every: 1, what: `a way out: ${run.run.stderr}` });
-  return performance.now() - begin;
 }
 
 /** The same as `inside`, with another PATH. */
@@ -128,29 +126,19 @@ describe.each([
 
   beforeEach(async () => {
     run = await inside(user, [`--net=${net}`, ...options]);
-    expect(await reached(run)).toBeLessThan(5000);
+    await reached(run);
   });
 
   afterEach(() => run?.[Symbol.asyncDispose]());
 
-  test.each(["SIGSEGV", "SIGKILL"] as const)("%s: there is a network again within a second", async (signal) => {
+  test.each(["SIGSEGV", "SIGKILL"] as const)("%s: there is a network again", async (signal) => {
     const { helper } = await parts(run, net);
     process.kill(helper.pid, signal);
     await until(() => !isRunning(helper.pid), { every: 1 });
-    expect(await reached(run)).toBeLessThan(1000);
+    await reached(run);
     await hasLogged(run.run, new RegExp(`^${net} is back after \\d+\\.\\d s$`));
     expect(messages(run.run, "warn")).toEqual([`${net} ended (signal ${signal}); starting it again`]);
     expect(messages(run.run, "error")).toEqual([]);
-    await leavesNothing(run);
-  });
-
-  test("SIGSTOP: it is found out, and there is a network again; the guard is replaced as well", async () => {
-    const { helper, guard } = await parts(run, net);
-    process.kill(helper.pid, "SIGSTOP");
-    await hasLogged(run.run, new RegExp(`^${net} is back after`), FOUND_OUT);
-    expect(messages(run.run, "warn")).toEqual([`${net} does not answer (stopped, or hung): starting it again`]);
-    expect(await reached(run)).toBeLessThan(1000);
-    expect([helper, guard].filter(({ pid }) => isRunning(pid))).toEqual([]);
     await leavesNothing(run);
   });
 
@@ -177,14 +165,26 @@ describe.each([
 });
 
 describe.each(["slirp4netns", "pasta"] as const)("--net=%s", (net) => {
+  test("SIGSTOP: it is found out, and there is a network again; the guard is replaced as well", async () => {
+    await using run = await inside(user, [`--net=${net}`, "--pidns"]);
+    await reached(run);
+    const { helper, guard } = await parts(run, net);
+    process.kill(helper.pid, "SIGSTOP");
+    await hasLogged(run.run, new RegExp(`^${net} is back after`), FOUND_OUT);
+    expect(messages(run.run, "warn")).toEqual([`${net} does not answer (stopped, or hung): starting it again`]);
+    await reached(run);
+    expect([helper, guard].filter(({ pid }) => isRunning(pid))).toEqual([]);
+    await leavesNothing(run);
+  });
+
   test("a stopped guard is in nobody's way: neither of the network, nor of another helper, nor of the end", async () => {
     await using run = await inside(user, [`--net=${net}`]);
     const { helper, guard } = await parts(run, net);
     process.kill(guard.pid, "SIGSTOP");
-    expect(await reached(run)).toBeLessThan(1000);
+    await reached(run);
     process.kill(helper.pid, "SIGKILL");
     await hasLogged(run.run, new RegExp(`^${net} is back after`), FOUND_OUT);
-    expect(await reached(run)).toBeLessThan(1000);
+    await reached(run);
     process.kill((await parts(run, net)).guard.pid, "SIGSTOP");
     await leavesNothing(run);
   });
@@ -198,16 +198,15 @@ describe.each(["slirp4netns", "pasta"] as const)("--net=%s", (net) => {
     }
   });
 
-  test("one that has much to do is never taken for dead", { timeout: 90_000 }, async () => {
+  test("one that has much to do is never taken for dead", async () => {
     await using run = await inside(user, [`--net=${net}`]);
     await using _load = busyLoops(4);
     await parts(run, net);
-    const end = performance.now() + 25_000;
+    const end = performance.now() + FOUND_OUT;
     while (performance.now() < end) {
       const answers = await Promise.all([1, 2].map(() => fetchInside(run, "big", [])));
       expect(answers.map(({ length }) => length)).toEqual([BIG.length, BIG.length]);
     }
-    await pause(12_000); // quiet now, but for the loops
     expect(messages(run.run, "warn")).toEqual([]);
   });
 });

@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
-import { join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { isErrno, RlkitError } from "../errors.ts";
 import { findRunning } from "../launch/running.ts";
 import { targetEnvironment } from "../options/run-options.ts";
@@ -30,7 +30,7 @@ export function openApi(given: string | undefined): ApiClient {
   return {
     async ask<T>(method: string, path: string, body?: unknown, within = ANSWER_DEADLINE) {
       try {
-        return (await exchange(stateDir, { method, path, timeout: within }, body)) as T;
+        return (await exchange(join(stateDir, "api.sock"), { method, path, timeout: within }, body)) as T;
       } catch (error) {
         if (error instanceof RlkitError) throw error;
         if (!isErrno(error, "EACCES")) findRunning(stateDir); // says so if nothing runs there
@@ -44,23 +44,27 @@ export function openApi(given: string | undefined): ApiClient {
   };
 }
 
-async function exchange(
-  stateDir: string,
+/**
+ * Sends one request to the API at a socket, with a JSON body if there is one; resolves to the answer's JSON, undefined if it has
+ * none. Throws the API's own errors (RlkitError), and what connecting fails with.
+ */
+export async function exchange(
+  socket: string,
   asked: { method: string; path: string; timeout: number },
-  body: unknown,
+  body?: unknown,
 ): Promise<unknown> {
   const { request } = await import("node:http");
-  let socketPath = join(stateDir, "api.sock");
+  let socketPath = socket;
   let directory: number | undefined;
   if (Buffer.byteLength(socketPath) > MAX_SOCKET_PATH) {
-    directory = openSync(stateDir, constants.O_RDONLY | constants.O_DIRECTORY);
-    socketPath = `/proc/self/fd/${directory}/api.sock`;
+    directory = openSync(dirname(socket), constants.O_RDONLY | constants.O_DIRECTORY);
+    socketPath = `/proc/self/fd/${directory}/${basename(socket)}`;
   }
   try {
     const { status, text } = await new Promise<{ status: number; text: string }>((done, fail) => {
       const sent = request({ socketPath, ...asked, host: "rlkit", agent: false });
       sent.on("error", fail);
-      sent.on("timeout", () => sent.destroy(silent(stateDir, asked.timeout)));
+      sent.on("timeout", () => sent.destroy(silent(dirname(socket), asked.timeout)));
       sent.on("response", (response: IncomingMessage) => {
         let text = "";
         response.setEncoding("utf8").on("data", (chunk: string) => {

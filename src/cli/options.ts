@@ -66,6 +66,13 @@ export const runOptions: OptionTable = {
   utsns: { type: "boolean", describe: "a host name of its own", ...namespaces },
   ipcns: { type: "boolean", describe: "System V IPC and POSIX queues of its own", ...namespaces },
   cgroupns: { type: "boolean", describe: "a cgroup namespace", ...namespaces },
+  reaper: {
+    type: "string",
+    choices: ["auto", "true", "false"],
+    default: "auto",
+    describe: "true: its own session, away from the terminal (with --pidns; zombies are reaped always)",
+    ...namespaces,
+  },
   "copy-up": {
     type: "array",
     describe: "make this directory writable inside (repeat, or separate by commas)",

@@ -49,7 +49,7 @@ function copyUpFacts(directory: string): CopyUpFacts {
 
 /** Reads what this host offers; a few small files and, for a network, the --help of its helpers. Changes nothing. */
 export function gatherFacts(options: RunOptions): HostFacts {
-  const network = startNetworkFacts(options.network.name, options.env.PATH ?? "");
+  const network = startNetworkFacts(options.network, options.env.PATH ?? "");
   let others: Omit<HostFacts, "network">;
   try {
     others = gatherOthers(options);

@@ -1,14 +1,15 @@
 import { closeSync, constants, openSync, readFileSync } from "node:fs";
 import { startCapture } from "../native/capture.ts";
 import type { NetworkFacts } from "../network/choose.ts";
-import type { Helper, HelperDriver, NetworkName } from "../network/driver.ts";
+import type { Helper, HelperDriver } from "../network/driver.ts";
 import { pasta } from "../network/pasta.ts";
 import { slirp4netns } from "../network/slirp4netns.ts";
+import type { RunOptions } from "../options/run-options.ts";
 import { findProgram } from "./programs.ts";
 
 /** Finds a helper on PATH; the function returned reads from its own --help which of the driver's options it has. */
-function probe(driver: HelperDriver, path: string): () => Helper | undefined {
-  const program = findProgram(driver.name, path);
+function probe(driver: HelperDriver, name: string, path: string): () => Helper | undefined {
+  const program = findProgram(name, path);
   if (program === undefined) return () => undefined;
   const help = startCapture(program, ["--help"], [`PATH=${path}`]);
   return () => {
@@ -43,19 +44,19 @@ function hasDefaultRoute(): boolean {
  * What this host offers for the network that is asked for; helpers that don't matter for it are not looked at. They are
  * started by this call and asked for their answers by the function that it returns: 2 ms in which others can be gathered.
  */
-export function startNetworkFacts(name: NetworkName, path: string): () => NetworkFacts {
+export function startNetworkFacts({ name, programs = {} }: RunOptions["network"], path: string): () => NetworkFacts {
   if (name === "host" || name === "none") {
     return () => ({ slirp4netns: undefined, pasta: undefined, tunProblem: undefined, defaultRoute: false });
   }
   const absent = (): undefined => undefined;
   const probes = {
-    pasta: name === "slirp4netns" ? absent : probe(pasta, path),
-    slirp4netns: name === "pasta" ? absent : probe(slirp4netns, path),
+    pasta: name === "slirp4netns" ? absent : probe(pasta, programs.pasta ?? pasta.name, path),
+    slirp4netns: name === "pasta" ? absent : probe(slirp4netns, programs.slirp4netns ?? slirp4netns.name, path),
   };
   return () => ({
     pasta: probes.pasta(),
     slirp4netns: probes.slirp4netns(),
-    pesto: findProgram("pesto", path),
+    pesto: findProgram(programs.pesto ?? "pesto", path),
     tunProblem: tunProblem(),
     defaultRoute: hasDefaultRoute(),
   });

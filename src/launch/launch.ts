@@ -156,20 +156,22 @@ const handlers: Handlers = {
 
   "start-target": async (launch, step) => {
     const [program = "", ...args] = [...step.argv, ...launch.extraArgs];
-    const { env, openFiles, daemon } = step;
+    const { env, openFiles, newSession, daemon, activation } = step;
     const errors = daemon && !isTerminal(2) ? pipe() : undefined;
-    const output = errors === undefined ? {} : { fds: [0, 1, errors[1]] };
+    const sockets = Array.from({ length: activation?.count ?? 0 }, (_, i) => 3 + i);
+    const listenPid = activation?.own === true;
     launch.targetErrors = errors?.[0];
     launch.startTarget = async (given = program) => {
       try {
         const argv = [given, ...args];
         return await made(launch.control, "init").spawn({
           argv,
-          env,
+          env: listenPid ? env.map((entry) => entry.replace(/^LISTEN_PID=.*/, "LISTEN_PID=0000000000")) : env,
           target: true,
           openFiles,
-          newSession: daemon,
-          ...output,
+          newSession,
+          listenPid,
+          fds: [0, 1, errors?.[1] ?? 2, ...sockets],
         });
       } catch (error) {
         throw explainExec(given, error);

@@ -1,4 +1,5 @@
 import { fstatSync, readFileSync } from "node:fs";
+import { basename } from "node:path";
 
 /** The pid that holds a flock(2) on the file behind `fd`, from /proc/locks (proc_locks(5)). */
 function holder(fd: number): number | undefined {
@@ -25,7 +26,7 @@ export function describeLockHolder(fd: number): string {
   try {
     const argv = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").filter(Boolean);
     const bundle = argv.findIndex((word) => word.endsWith("/boot.cjs"));
-    const command = (bundle === -1 ? argv : ["rlkit", ...argv.slice(bundle + 1)]).join(" ");
+    const command = (bundle === -1 ? argv : [basename(argv[bundle + 1] ?? ""), ...argv.slice(bundle + 2)]).join(" ");
     const started = Number(readFileSync(`/proc/${pid}/stat`, "latin1").split(") ").at(-1)?.split(" ")[19]) / 100;
     const uptime = Number(readFileSync("/proc/uptime", "latin1").split(" ")[0]);
     return `pid ${pid} (${command}, up ${describeAge(uptime - started)})`;

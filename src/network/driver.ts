@@ -12,6 +12,8 @@ export interface NetworkOptions {
   ifname: string;
   disableHostLoopback: boolean;
   ipv6: boolean;
+  /** Where the helpers are, by their names: a path, or a name on PATH. Those that are not in it go by their own. */
+  programs?: Readonly<Record<string, string>>;
 }
 
 /** An IPv4 network: its address as a number, its prefix length, and whether the user chose it. */

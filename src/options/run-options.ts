@@ -29,17 +29,29 @@ export interface RunOptions {
     backend: "auto" | "nft" | "iptables";
   };
   namespaces: { pid: boolean; uts: boolean; ipc: boolean; cgroup: boolean };
+  /** In a session of its own: whoever is pid 1 has no terminal, as init(1) has none. */
+  newSession: boolean;
   copyUp: readonly string[];
-  propagation: Propagation;
+  /** Undefined to leave it as the kernel makes it. */
+  propagation: Propagation | undefined;
   subidSource: SubidSource;
   /** `inside:outside:count` each; empty for the map that follows from the delegated ranges. */
   uidMap: readonly string[];
   gidMap: readonly string[];
   env: Environment;
+  /** Sockets that a service manager has handed over; undefined if there are none. */
+  activation: Activation | undefined;
   /** Soft limit of open files for the target; -1 to leave it. */
   openFiles: number;
   log: { level: LogLevel; file: string | undefined };
   supervision: SupervisionOptions;
+}
+
+/** Descriptors from 3 on that the target is to get at the same numbers (sd_listen_fds(3)). */
+export interface Activation {
+  count: number;
+  /** LISTEN_PID named this process, and so is to name the target. */
+  own: boolean;
 }
 
 export type Propagation = "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared";
@@ -58,6 +70,21 @@ export function targetEnvironment(env: NodeJS.ProcessEnv): Record<string, string
     result[name.startsWith("RLKIT_GIVE_") ? name.slice("RLKIT_GIVE_".length) : name] = value;
   }
   return result;
+}
+
+/** Descriptors that a process inside can be given at most, 0 to 2 among them (RL_FDS_MAX of native/protocol.h). */
+const FDS_MAX = 16;
+
+/** What LISTEN_FDS and LISTEN_PID say; nothing if either is no number, as RootlessKit has it. */
+export function activation(
+  { LISTEN_FDS: fds, LISTEN_PID: pid }: NodeJS.ProcessEnv,
+  self: number,
+): Activation | undefined {
+  if (fds === undefined || pid === undefined || !/^\d+$/.test(fds) || !/^\d+$/.test(pid) || Number(fds) === 0)
+    return undefined;
+  const count = Number(fds);
+  if (3 + count > FDS_MAX) throw usage(`LISTEN_FDS=${count}: at most ${FDS_MAX - 3} sockets can be handed over`);
+  return { count, own: Number(pid) === self };
 }
 
 /** Without what a service manager tells rlkit itself (sd_notify(3)): the target gets a socket of rlkit's. */
@@ -89,8 +116,16 @@ function copyUpDirectories(given: readonly string[], profile: RunOptions["profil
   return [...new Set(directories.map((directory) => directory.replace(/\/$/, "")))];
 }
 
+/** The profile of a program, by its name. */
+const profileOf = (program: string): RunOptions["profile"] => (basename(program) === "dockerd" ? "docker" : "plain");
+
 /** Turns what was parsed, with the environment and the target's profile, into checked options. Throws a USAGE error. */
-export function resolveRunOptions(parsed: Parsed, env: NodeJS.ProcessEnv, cwd: string): RunOptions {
+export function resolveRunOptions(
+  parsed: Parsed,
+  env: NodeJS.ProcessEnv,
+  cwd: string,
+  profile = profileOf(parsed.command[0] ?? ""),
+): RunOptions {
   const { values } = parsed;
   const text = (name: string): string | undefined => values[name] as string | undefined;
   const list = (name: string): readonly string[] => (values[name] as string[] | undefined) ?? [];
@@ -98,7 +133,6 @@ export function resolveRunOptions(parsed: Parsed, env: NodeJS.ProcessEnv, cwd: s
   if (program === undefined || program === "") {
     throw usage("no command to run", "say which after the options: rlkit run -- dockerd");
   }
-  const profile = basename(program) === "dockerd" ? "docker" : "plain";
   const net = text("net") as NetworkName;
 
   const mtu = (values.mtu as number | undefined) || undefined;
@@ -119,6 +153,8 @@ export function resolveRunOptions(parsed: Parsed, env: NodeJS.ProcessEnv, cwd: s
       );
     }
   }
+
+  if (values.reaper === "true" && values.pidns !== true) throw usage("--reaper=true requires --pidns");
 
   const uidMap = list("uid-map");
   const gidMap = list("gid-map");
@@ -160,12 +196,14 @@ export function resolveRunOptions(parsed: Parsed, env: NodeJS.ProcessEnv, cwd: s
       ipc: values.ipcns === true,
       cgroup: values.cgroupns === true,
     },
+    newSession: values.reaper === "true",
     copyUp,
     propagation,
     subidSource: text("subid-source") as SubidSource,
     uidMap,
     gidMap,
     env: withoutManager(targetEnvironment(env)),
+    activation: activation(env, process.pid),
     openFiles: openFilesLimit(env),
     log: {
       level: text("log-level") as LogLevel,

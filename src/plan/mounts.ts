@@ -21,9 +21,10 @@ const reasons: Record<"private" | "slave" | "shared", string> = {
 };
 
 /** The propagation of / and, for the r-forms, of all below it (mount_namespaces(7)). */
-export function propagation(kind: Propagation): Step {
+export function propagation(kind: Propagation | undefined): Step[] {
+  if (kind === undefined) return [];
   const base = kind.replace(/^r/, "") as keyof typeof reasons;
-  return inside(["mount", "none", "/", "", flags[kind], ""], `${kind}: ${reasons[base]}`);
+  return [inside(["mount", "none", "/", "", flags[kind], ""], `${kind}: ${reasons[base]}`)];
 }
 
 const sysFlags = Mount.noSuid | Mount.noDev | Mount.noExec;

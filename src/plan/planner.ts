@@ -52,7 +52,7 @@ export function planRun(options: RunOptions, facts: HostFacts): PlannedRun {
     ...becomeRoot(maps, facts),
     ...pidNamespace(options),
     ...startHelper(options.network, network, forwarding(portDriver, stateDir, facts.network.pesto)),
-    propagation(options.propagation),
+    ...propagation(options.propagation),
     ...facts.copyUp.flatMap((directory) => copyUp(directory, facts.runId)),
     ...kernelFileSystems(options, facts, network),
     ...configureNetwork(options.network, network),
@@ -67,7 +67,9 @@ export function planRun(options: RunOptions, facts: HostFacts): PlannedRun {
       argv: profile.command,
       env: notify === undefined ? env : [...env, `NOTIFY_SOCKET=${notify}`],
       openFiles: options.openFiles,
+      newSession: options.newSession || profile.daemon !== undefined, // ^C reaches rlkit alone, which knows what to do about it
       daemon: profile.daemon !== undefined,
+      activation: options.activation,
       why: "what all this was for",
     },
   ];

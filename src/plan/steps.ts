@@ -1,5 +1,6 @@
 import type { IdMap } from "../idmap/map.ts";
 import type { HelperDriver } from "../network/driver.ts";
+import type { Activation } from "../options/run-options.ts";
 import type { PortDriverName, PortSpec } from "../ports/driver.ts";
 import type { StorageDriver } from "../profiles/storage.ts";
 import type { Operation } from "./operations.ts";
@@ -30,8 +31,10 @@ export type Action =
       argv: readonly string[];
       env: readonly string[];
       openFiles: number;
-      /** In a session of its own, so that ^C reaches rlkit alone; what it writes to standard error is kept for a while. */
+      newSession: boolean;
+      /** What it writes to standard error is kept for a while. */
       daemon: boolean;
+      activation: Activation | undefined;
     };
 
 /** What the failure of an operation inside means: the end, a line in the log, or nothing. */

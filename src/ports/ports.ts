@@ -78,7 +78,7 @@ export function makePorts(setting: PortsSetting): Ports | undefined {
 function pestoSetting({ stateDir, options }: PortsSetting, tap: string): PestoSetting {
   const path = options.env.PATH ?? "";
   return {
-    pesto: findProgram("pesto", path) ?? "pesto", // the planner has seen that it is there
+    pesto: findProgram(options.network.programs?.pesto ?? "pesto", path) ?? "pesto", // the planner has seen that it is there
     socketPath: join(stateDir, ".pasta.sock"),
     tap,
     ipv6: options.network.ipv6,

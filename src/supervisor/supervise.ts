@@ -5,7 +5,6 @@ import type { Instance } from "../launch/launch.ts";
 import type { Scope } from "../launch/scope.ts";
 import type { Signals } from "../launch/signals.ts";
 import { flushLog, log } from "../log.ts";
-import { shellStatus } from "../native/capture.ts";
 import type { RunOptions } from "../options/run-options.ts";
 import type { PlannedRun } from "../plan/planner.ts";
 import type { Supervisor } from "./supervisor.ts";
@@ -15,7 +14,7 @@ const SHORT_COMMAND = 20;
 /** Milliseconds that what a daemon has left running has to end by itself. */
 const GRACE = 3000;
 
-/** Stays with a started target, and those that follow it, until nothing is to follow; resolves to the last one's status for a shell. */
+/** Stays with a started target, and those that follow it, until nothing is to follow; resolves to the last one's wait status. */
 export async function supervise(
   instance: Instance,
   plan: PlannedRun,
@@ -50,7 +49,7 @@ export async function supervise(
 
   if (ended !== undefined && restart === "no") {
     closeSync(apiFd);
-    return shellStatus(ended);
+    return ended;
   }
   flushLog({ expectMore: true });
   await control.attach();
@@ -62,7 +61,7 @@ export async function supervise(
   if (ended !== undefined) supervisor.take({ type: "exited", status: ended });
   await Promise.race([supervisor.finished, lost]);
   if (plan.profile.daemon !== undefined) await endRest(init.pid);
-  return shellStatus(supervisor.state.lastStatus ?? 0);
+  return supervisor.state.lastStatus ?? 0;
 }
 
 /** Ends what a daemon has left running, and says what did not want to. */

@@ -1,0 +1,121 @@
+import { RlkitError } from "../errors.ts";
+import { parsePortSpec } from "../ports/spec.ts";
+import { type GoArguments, quoted } from "./go-flags.ts";
+
+const MAX_MTU = 65521;
+
+/** An error whose whole text is RootlessKit's. */
+export const refusal = (text: string): RlkitError => new RlkitError("USAGE", text, { exitStatus: 1 });
+
+const modes = ["auto", "true", "false", ""];
+const networks = ["host", "none", "pasta", "slirp4netns", "vpnkit", "lxc-user-nic", "gvisor-tap-vsock"];
+const portDrivers = ["none", "implicit", "builtin", "slirp4netns", "gvisor-tap-vsock", "pesto"];
+
+/**
+ * RootlessKit's own checks of its command line, in its order: which of several mistakes is told matters to scripts. Returns what it
+ * would warn of. Throws with its words. Whatever only rlkit can do (builtin ports with pasta) passes.
+ */
+export function validate(args: GoArguments): string[] {
+  const warnings: string[] = [];
+  if (args.words.length === 0) throw refusal("no command specified");
+  checkEvacuation(args);
+  const net = args.text("net");
+  const mtu = args.number("mtu");
+  if (mtu < 0 || mtu > MAX_MTU) throw refusal(`mtu must be <= ${MAX_MTU}, got ${mtu}`);
+  checkCidr(args.text("cidr"));
+  if (args.text("ifname").includes("/")) throw refusal('ifname must not contain "/"');
+  if (args.is("ipv6")) {
+    warnings.push("ipv6 is experimental");
+    if (net !== "pasta" && net !== "slirp4netns") warnings.push(`--ipv6 is discarded for --net=${net}`);
+  }
+  if (net !== "host" && net !== "none" && !args.is("disable-host-loopback")) {
+    warnings.push(
+      "specifying --disable-host-loopback is highly recommended to prohibit connecting to 127.0.0.1:* on the host namespace (requires pasta, slirp4netns, or VPNKit)",
+    );
+  }
+  checkNetwork(args, net);
+  checkPorts(args, net);
+  for (const spec of args.list("publish")) parsePortSpec(spec);
+  checkProcess(args);
+  return warnings;
+}
+
+function checkEvacuation(args: GoArguments): void {
+  const group = args.text("evacuate-cgroup2");
+  if (group === "") return;
+  if (!args.is("cgroupns")) throw refusal("evacuate-cgroup2 requires --cgroupns");
+  if (!args.is("pidns")) throw refusal("evacuate-cgroup2 requires --pidns");
+  if (group.includes("/")) throw refusal(`unexpected evacuation group name ${quoted(group)}: must not contain "/"`);
+}
+
+function checkCidr(text: string): void {
+  if (text === "") return;
+  const [, address = "", prefix] = /^([0-9.]+)\/(\d{1,2})$/.exec(text) ?? [];
+  const bytes = address.split(".").map(Number);
+  if (prefix === undefined || Number(prefix) > 32 || bytes.length !== 4 || bytes.some((byte) => byte > 255)) {
+    throw refusal(`invalid CIDR address: ${text}`);
+  }
+  const number = bytes.reduce((sum, byte) => sum * 256 + byte, 0);
+  const network = number - (number % 2 ** (32 - Number(prefix)));
+  if (network === number) return;
+  const shown = [24, 16, 8, 0].map((shift) => (network / 2 ** shift) & 255).join(".");
+  throw refusal(`cidr must be like ${shown}/${prefix}, not like ${text}`);
+}
+
+function checkNetwork(args: GoArguments, net: string): void {
+  if (!networks.includes(net)) throw refusal(`unknown network mode: ${net}`);
+  if (args.text("cidr") !== "" && !["pasta", "slirp4netns", "gvisor-tap-vsock"].includes(net)) {
+    throw refusal(`custom cidr is not supported for --net=${net}`);
+  }
+  if (args.text("ifname") !== "" && (net === "host" || net === "none")) {
+    throw refusal(`ifname cannot be specified for --net=${net}`);
+  }
+  if (net === "gvisor-tap-vsock" && args.is("ipv6")) throw refusal("--ipv6 is not supported for gvisor-tap-vsock");
+  if (net !== "slirp4netns") return;
+  for (const name of ["slirp4netns-sandbox", "slirp4netns-seccomp"]) {
+    if (!modes.includes(args.text(name))) throw refusal(`unsupported ${name} mode: ${quoted(args.text(name))}`);
+  }
+  if (args.text("slirp4netns-sandbox") === "true" && args.is("detach-netns")) {
+    throw refusal("--slirp4netns-sandbox=true conflicts with --detach-netns");
+  }
+}
+
+function checkPorts(args: GoArguments, net: string): void {
+  const driver = args.text("port-driver");
+  if (driver === "pasta") throw refusal('unknown port driver: pasta (did you mean "pesto"?)');
+  if (!portDrivers.includes(driver)) throw refusal(`unknown port driver: ${driver}`);
+  if (driver === "none" && args.list("publish").length > 0) {
+    throw refusal('port driver "none" does not support publishing ports');
+  }
+  if (net === "host" && (driver === "builtin" || driver === "gvisor-tap-vsock")) {
+    throw refusal("port driver requires non-host network");
+  }
+  if (driver === "slirp4netns" && net !== "slirp4netns") throw refusal("port driver requires slirp4netns network");
+  if ((driver === "implicit" || driver === "pesto") && net !== "pasta")
+    throw refusal("port driver requires pasta network");
+  if (driver === "gvisor-tap-vsock" && net !== driver) throw refusal("port driver requires gvisor-tap-vsock network");
+}
+
+/** What RootlessKit finds out inside, when the network is up already. */
+function checkProcess(args: GoArguments): void {
+  const source = args.text("subid-source");
+  if (!["auto", "dynamic", "static"].includes(source)) {
+    throw refusal(`failed to setup UID/GID map: failed to compute uid/gid map: unknown subid source ${quoted(source)}`);
+  }
+  const mode = args.text("copy-up-mode");
+  if (mode !== "tmpfs+symlink") throw new InsideError(`unknown copy-up mode: ${mode}`);
+  const propagation = args.text("propagation");
+  if (/^r?shared$/.test(propagation) && args.list("copy-up").length > 0) {
+    throw new InsideError(`propagation ${propagation} does not support copy-up driver tmpfs+symlink`);
+  }
+  const reaper = args.text("reaper");
+  if (!["auto", "true", "false"].includes(reaper)) throw new InsideError(`unknown reaper mode: ${reaper}`);
+  if (reaper === "true" && !args.is("pidns")) throw new InsideError("reaper requires --pidns");
+}
+
+/** Of what RootlessKit's child complains: told in two lines. */
+export class InsideError extends RlkitError {
+  constructor(text: string) {
+    super("USAGE", text, { exitStatus: 1 });
+  }
+}
