@@ -34,7 +34,7 @@ const besideTheBundle: Plugin = {
 };
 
 /** What rlkit is called in place of (src/main.ts). */
-const names = ["rootlesskit", "rootlessctl"];
+const names = ["rootlesskit", "rootlessctl", "dockerd-rootless.sh", "containerd-rootless.sh"];
 
 function link(text: string, path: string): void {
   rmSync(path, { force: true });

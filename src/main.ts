@@ -11,6 +11,10 @@ const isHelp = (word: string | undefined): boolean => word === undefined || ["--
 /** What rlkit does under another program's name. */
 const personalities: Readonly<Record<string, (argv: readonly string[]) => Promise<number>>> = {
   rootlesskit: async (argv) => (await import("./rootlesskit/rootlesskit.ts")).rootlesskit(argv, process.env),
+  "dockerd-rootless.sh": async (argv) =>
+    (await import("./rootlesskit/dockerd-rootless.ts")).dockerdRootless(argv, process.env),
+  "containerd-rootless.sh": async (argv) =>
+    (await import("./rootlesskit/containerd-rootless.ts")).containerdRootless(argv, process.env),
   rootlessctl: async (argv) => (await import("./rootlesskit/rootlessctl.ts")).rootlessctl(argv, process.env),
 };
 

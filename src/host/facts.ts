@@ -1,5 +1,6 @@
-import { realpathSync } from "node:fs";
+import { lstatSync, realpathSync } from "node:fs";
 import { hostname } from "node:os";
+import { join } from "node:path";
 import { isErrno, RlkitError } from "../errors.ts";
 import type { IdMapFacts } from "../idmap/check.ts";
 import { readIfThere } from "../idmap/source.ts";
@@ -9,13 +10,14 @@ import type { RunOptions } from "../options/run-options.ts";
 import { type DockerFacts, gatherDockerFacts } from "./docker-facts.ts";
 import { currentUser, gatherIdMapFacts, hostIo } from "./idmap-facts.ts";
 import { startNetworkFacts } from "./network-facts.ts";
+import { findHome, findRuntimeDir, type RuntimeDir } from "./session.ts";
 
 /** A directory to copy up, as it is on this host. */
 export interface CopyUpFacts {
   /** Without symbolic links. */
   path: string;
-  /** Directories in it that hold relative links out of them. */
-  leavingLinks: readonly string[];
+  /** Directories in it that a link can't stand for: they hold relative links out of them, or whoever reads them follows none. */
+  bound: readonly string[];
 }
 
 /** What this host is and offers, for one run: everything the planner knows besides the options. */
@@ -35,17 +37,25 @@ export interface HostFacts {
   runId: string;
   /** Present for the docker profile. */
   docker: DockerFacts | undefined;
+  /** Present for the containerd profile. */
+  session?: { home: string; runtimeDir: RuntimeDir } | undefined;
 }
 
-function copyUpFacts(directory: string): CopyUpFacts {
+/** Directories in /etc and /run where dockerd reads device specifications, and follows no link (CDI). */
+const unlinkable = ["cdi"];
+
+function copyUpFacts(directory: string, { profile }: RunOptions): CopyUpFacts {
   try {
     const path = realpathSync(directory);
-    return { path, leavingLinks: directoriesWithLeavingLinks(path) };
+    const cdi = unlinkable.filter((name) => profile === "docker" && isDirectory(join(path, name)));
+    return { path, bound: [...new Set([...directoriesWithLeavingLinks(path), ...cdi])] };
   } catch (cause) {
     if (!isErrno(cause, "ENOENT") && !isErrno(cause, "ENOTDIR")) throw cause;
     throw new RlkitError("USAGE", `--copy-up=${directory}: there is no such directory`, { cause });
   }
 }
+
+const isDirectory = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 
 /** Reads what this host offers; a few small files and, for a network, the --help of its helpers. Changes nothing. */
 export function gatherFacts(options: RunOptions): HostFacts {
@@ -60,6 +70,11 @@ export function gatherFacts(options: RunOptions): HostFacts {
   return { ...others, network: network() };
 }
 
+function gatherSession(env: RunOptions["env"], { uid, home: passwdHome }: ReturnType<typeof currentUser>) {
+  const home = findHome(env, passwdHome, uid);
+  return { home, runtimeDir: findRuntimeDir(env, uid, home) };
+}
+
 function gatherOthers(options: RunOptions): Omit<HostFacts, "network"> {
   const { env } = options;
   const io = hostIo(env);
@@ -69,7 +84,9 @@ function gatherOthers(options: RunOptions): Omit<HostFacts, "network"> {
   const seen = new Set<string>();
   return {
     ids,
-    copyUp: options.copyUp.map(copyUpFacts).filter(({ path }) => !seen.has(path) && seen.add(path)),
+    copyUp: options.copyUp
+      .map((each) => copyUpFacts(each, options))
+      .filter(({ path }) => !seen.has(path) && seen.add(path)),
     hostname: hostname(),
     hostsFile: readIfThere(io, "/etc/hosts") ?? "",
     cgroup2: mounts.some((line) => / \/sys\/fs\/cgroup .* - cgroup2 /.test(line)),
@@ -77,5 +94,6 @@ function gatherOthers(options: RunOptions): Omit<HostFacts, "network"> {
     temporaryDir: env.XDG_RUNTIME_DIR || env.TMPDIR || "/tmp",
     runId: `${process.pid}${Date.now() % 1_000_000}`,
     docker: options.profile === "docker" ? gatherDockerFacts(options, user.uid, user.home) : undefined,
+    session: options.profile === "containerd" ? gatherSession(env, user) : undefined,
   };
 }

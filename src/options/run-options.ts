@@ -7,7 +7,7 @@ import type { NetworkName, NetworkOptions } from "../network/driver.ts";
 import type { PortDriverName, PortSpec } from "../ports/driver.ts";
 import { parsePortSpec } from "../ports/spec.ts";
 import { parseCidr } from "./cidr.ts";
-import { resolveSupervision, type SupervisionOptions } from "./supervision.ts";
+import { type ProfileName, resolveSupervision, type SupervisionOptions } from "./supervision.ts";
 
 /** The target's environment, by name. */
 export type Environment = Readonly<Record<string, string>>;
@@ -15,8 +15,8 @@ export type Environment = Readonly<Record<string, string>>;
 /** Everything the user asked for, checked, complete and never changed again. Nothing later reads argv or the environment. */
 export interface RunOptions {
   command: readonly [string, ...string[]];
-  /** What the target needs beyond namespaces; chosen by its name. */
-  profile: "docker" | "plain";
+  /** Chosen by the target's name, or by that which rlkit was called by. */
+  profile: ProfileName;
   /** Absolute; undefined for the profile's own place. */
   stateDir: string | undefined;
   network: NetworkOptions & { name: NetworkName };
@@ -103,8 +103,15 @@ export function openFilesLimit(env: NodeJS.ProcessEnv): number {
   return Number.isSafeInteger(limit) && limit > 0 && limit < 2 ** 31 ? limit : -1;
 }
 
-function copyUpDirectories(given: readonly string[], profile: RunOptions["profile"]): string[] {
-  const asked = profile === "docker" ? ["/etc", "/run", ...given] : given;
+/** What each profile needs to write to. */
+const copiedUp: Record<ProfileName, readonly string[]> = {
+  docker: ["/etc", "/run"],
+  containerd: ["/etc", "/run", "/var/lib"],
+  plain: [],
+};
+
+function copyUpDirectories(given: readonly string[], profile: ProfileName): string[] {
+  const asked = [...copiedUp[profile], ...given];
   const directories = asked.flatMap((value) => value.split(",")).map((value) => normalize(value.trim()));
   for (const directory of directories) {
     if (!directory.startsWith("/")) throw usage(`--copy-up=${directory} is not an absolute path`);
@@ -117,7 +124,7 @@ function copyUpDirectories(given: readonly string[], profile: RunOptions["profil
 }
 
 /** The profile of a program, by its name. */
-const profileOf = (program: string): RunOptions["profile"] => (basename(program) === "dockerd" ? "docker" : "plain");
+const profileOf = (program: string): ProfileName => (basename(program) === "dockerd" ? "docker" : "plain");
 
 /** Turns what was parsed, with the environment and the target's profile, into checked options. Throws a USAGE error. */
 export function resolveRunOptions(
@@ -146,7 +153,7 @@ export function resolveRunOptions(
       if (values[name] !== undefined)
         throw usage(`--${name} is not supported for --net=${net}: it has no interface of its own`);
     }
-    if (profile === "docker" && net === "host") {
+    if (profile !== "plain" && net === "host") {
       throw usage(
         "--net=host is not possible with dockerd: its bridge and firewall need a network namespace",
         "use --net=auto",
@@ -163,8 +170,7 @@ export function resolveRunOptions(
     throw usage(`${given} needs ${missing} as well: a namespace has both maps`);
   }
 
-  const propagation =
-    (text("propagation") as Propagation | undefined) ?? (profile === "docker" ? "rslave" : "rprivate");
+  const propagation = (text("propagation") as Propagation | undefined) ?? (profile === "plain" ? "rprivate" : "rslave");
   const copyUp = copyUpDirectories(list("copy-up"), profile);
   if (copyUp.length > 0 && propagation.endsWith("shared")) {
     throw usage(`--propagation=${propagation} does not go with --copy-up: mounts can't be moved below a shared one`);
@@ -181,7 +187,7 @@ export function resolveRunOptions(
       ifname,
       cidr: parseCidr(text("cidr")),
       // dockerd's containers are other people's programs: no way to the host's loopback unless asked for.
-      disableHostLoopback: (values["disable-host-loopback"] as boolean | undefined) ?? profile === "docker",
+      disableHostLoopback: (values["disable-host-loopback"] as boolean | undefined) ?? profile !== "plain",
       ipv6: values.ipv6 === true,
     },
     ports: {

@@ -2,6 +2,9 @@ import type { Parsed } from "../cli/options.ts";
 import { RlkitError } from "../errors.ts";
 import { parseDuration } from "./duration.ts";
 
+/** What a target needs beyond namespaces. */
+export type ProfileName = "docker" | "containerd" | "plain";
+
 /** How a target is kept running. Times in milliseconds. */
 export interface SupervisionOptions {
   restart: "no" | "on-failure" | "always" | "unless-stopped";
@@ -29,7 +32,7 @@ function usage(text: string): RlkitError {
 export function resolveSupervision(
   values: Parsed["values"],
   env: NodeJS.ProcessEnv,
-  profile: "docker" | "plain",
+  profile: ProfileName,
 ): SupervisionOptions {
   const text = (name: string): string | undefined => values[name] as string | undefined;
   const duration = (name: string): number | undefined => {
@@ -41,10 +44,10 @@ export function resolveSupervision(
     throw usage(`--ready-fd=${readyFd} is no descriptor that can be waited for: 3 or more`);
   }
   return {
-    ...parseRestart(text("restart") ?? (profile === "docker" ? "on-failure" : "no")),
+    ...parseRestart(text("restart") ?? (profile === "plain" ? "no" : "on-failure")),
     delay: duration("restart-delay") ?? 100,
     burst: parseBurst(text("restart-burst") ?? "5/60"),
-    stopTimeout: duration("stop-timeout") ?? (profile === "docker" ? 30_000 : undefined),
+    stopTimeout: duration("stop-timeout") ?? (profile === "plain" ? undefined : 30_000),
     healthInterval: duration("health-interval") ?? 0,
     liveRestore: text("live-restore") as SupervisionOptions["liveRestore"],
     readyFd,

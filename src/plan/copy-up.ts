@@ -5,10 +5,10 @@ import type { Step } from "./steps.ts";
 
 /**
  * Makes a directory writable inside: a tmpfs takes its place, with a link for each entry to the original, which moves to a
- * hidden directory in it. Scripts rely on entries being links (`rm -f /run/docker`). A directory with relative links that
- * leave it is bound instead: seen from the hidden directory, `../../var/lib` would lead elsewhere.
+ * hidden directory in it. Scripts rely on entries being links (`rm -f /run/docker`). Some directories are bound instead: where
+ * relative links leave one, `../../var/lib` would lead elsewhere from the hidden directory.
  */
-export function copyUp({ path, leavingLinks }: CopyUpFacts, runId: string): Step[] {
+export function copyUp({ path, bound }: CopyUpFacts, runId: string): Step[] {
   const hidden = join(path, `.ro${runId}`);
   return [
     // /tmp exists everywhere and is free again two steps on; a directory made for this would have to be removed.
@@ -16,12 +16,12 @@ export function copyUp({ path, leavingLinks }: CopyUpFacts, runId: string): Step
     inside(["mount", "none", path, "tmpfs", 0, ""], `a writable ${path}`),
     inside(["mkdir", hidden, 0o755], "where the original goes"),
     inside(move("/tmp", hidden), "and there it goes"),
-    ...leavingLinks.flatMap((name) => [
+    ...bound.flatMap((name) => [
       inside(
         ["mkdir", join(path, name), 0o755],
-        `${name} holds relative links that leave it, so it is bound, not linked`,
+        `${name} holds relative links that leave it, or is not to be a link: it is bound`,
       ),
-      inside(bind(join(hidden, name), join(path, name)), "its links stay valid"),
+      inside(bind(join(hidden, name), join(path, name)), "the same directory"),
     ]),
     inside(["link_entries", hidden, path, `${hidden.slice(path.length + 1)}/`], "a link for every other entry"),
   ];

@@ -136,7 +136,7 @@ describe("the id maps", () => {
 
 describe("copy-up", () => {
   test("keeps the original below a tmpfs in its place, and links to it", () => {
-    const { steps } = plan(["--net=host", "--copy-up=/opt", "ls"], { copyUp: [{ path: "/opt", leavingLinks: [] }] });
+    const { steps } = plan(["--net=host", "--copy-up=/opt", "ls"], { copyUp: [{ path: "/opt", bound: [] }] });
     const rbind = Mount.bind | Mount.recursive;
     expect(operations(steps, "mount").slice(1)).toEqual([
       ["mount", "/opt", "/tmp", "", rbind, ""],
@@ -148,7 +148,7 @@ describe("copy-up", () => {
   });
 
   test("binds a directory whose relative links leave it, before the links are made", () => {
-    const copyUp = [{ path: "/etc", leavingLinks: ["ssl"] }];
+    const copyUp = [{ path: "/etc", bound: ["ssl"] }];
     const { steps } = plan(["--net=host", "--copy-up=/etc", "ls"], { copyUp });
     expect(operations(steps, "mount").at(-1)).toEqual([
       ...["mount", "/etc/.ro42/ssl", "/etc/ssl", ""],

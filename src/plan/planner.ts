@@ -6,6 +6,7 @@ import { addresses } from "../network/driver.ts";
 import { type Environment, environmentList, type RunOptions } from "../options/run-options.ts";
 import { choosePortDriver } from "../ports/capabilities.ts";
 import type { PortDriverName } from "../ports/driver.ts";
+import { containerdProfile } from "../profiles/containerd.ts";
 import { dockerProfile } from "../profiles/docker.ts";
 import { plainProfile } from "../profiles/plain.ts";
 import type { Note, Profile } from "../profiles/profile.ts";
@@ -33,7 +34,7 @@ export interface PlannedRun {
 export function planRun(options: RunOptions, facts: HostFacts): PlannedRun {
   const network = chooseNetwork(options.network.name, facts.network);
   const portDriver = choosePortDriver(options.ports.driver, network);
-  const profile = options.profile === "docker" ? dockerProfile(options, facts, network) : plainProfile(options, facts);
+  const profile = profileOf(options, facts, network);
   const stateDir = options.stateDir ?? profile.stateDir;
   const notify = notifySocket(options, profile, stateDir);
   const env = targetEnvironment(profile.env, stateDir, facts);
@@ -75,6 +76,17 @@ export function planRun(options: RunOptions, facts: HostFacts): PlannedRun {
   ];
   const notes = [...profile.notes, ...portNotes(options.ports.publish, portDriver)];
   return { steps, stateDir, network, portDriver, profile, notes };
+}
+
+function profileOf(options: RunOptions, facts: HostFacts, network: Network): Profile {
+  switch (options.profile) {
+    case "docker":
+      return dockerProfile(options, facts, network);
+    case "containerd":
+      return containerdProfile(options, facts);
+    case "plain":
+      return plainProfile(options, facts);
+  }
 }
 
 function targetEnvironment(env: Environment, stateDir: string, { ids }: HostFacts): string[] {

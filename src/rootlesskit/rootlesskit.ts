@@ -41,8 +41,13 @@ export async function rootlesskit(argv: readonly string[], env: NodeJS.ProcessEn
   const asked = argv[0]?.replace(/^--?/, "-");
   if (asked === "-help" || asked === "-h") return printed(goHelp(program));
   if (asked === "-version" || asked === "-v") return printed(`rootlesskit version ${shownVersion}\n`);
+  return await speakingAsRootlesskit(() => run(parseGoFlags(rootlesskitFlags, argv), env));
+}
+
+/** The exit status of a run, or of its failure, which is told in RootlessKit's form. */
+export async function speakingAsRootlesskit(act: () => Promise<number>): Promise<number> {
   try {
-    return await run(parseGoFlags(rootlesskitFlags, argv), env);
+    return await act();
   } catch (error) {
     flushLog({ expectMore: false });
     if (error instanceof BadFlag) printed(`Incorrect Usage: ${error.message}\n\n${goHelp(program)}\n`);
@@ -83,7 +88,7 @@ function semver(component: string): string {
 }
 
 /** Tells how the command ended, unless it ended well; returns the exit status. */
-function ended(status: number, words: readonly string[]): number {
+export function ended(status: number, words: readonly string[]): number {
   if (status === 0) return 0;
   const code = (status & 0x7f) === 0 ? (status >> 8) & 0xff : SIGNALLED;
   printError("child ", `command [${words.join(" ")}] exited: ${describeExit(status)}`);
@@ -105,24 +110,9 @@ function inOneLine(error: unknown, words: readonly string[]): unknown {
 
 /** The options of `rlkit run` that a command line of `rootlesskit` amounts to. */
 export function runOptionsOf(args: GoArguments, env: NodeJS.ProcessEnv): RunOptions {
-  const optional = (name: string): string | undefined => args.text(name) || undefined;
-  const propagation = args.text("propagation");
-  const values = {
-    ...{ net: args.text("net"), mtu: args.number("mtu") },
-    "state-dir": args.text("state-dir") || temporaryStateDir(env),
-    ...{ cidr: optional("cidr"), ifname: optional("ifname"), ipv6: args.is("ipv6") },
-    "disable-host-loopback": args.is("disable-host-loopback"),
-    publish: [...args.list("publish")],
-    "port-driver": args.text("port-driver"),
-    "source-ip-transparent": args.is("source-ip-transparent"),
-    "source-ip-transparent-backend": args.text("source-ip-transparent-backend"),
-    ...{ pidns: args.is("pidns"), utsns: args.is("utsns"), ipcns: args.is("ipcns"), cgroupns: args.is("cgroupns") },
-    reaper: args.text("reaper") === "auto" ? String(args.is("pidns")) : args.text("reaper"),
-    "copy-up": [...args.list("copy-up")],
-    "subid-source": args.text("subid-source"),
-    "log-level": "warn",
-  };
+  const values = { ...valuesOf(args), "state-dir": args.text("state-dir") || temporaryStateDir(env), "log-level": "warn" };
   const options = resolveRunOptions({ values, command: args.words }, env, process.cwd(), "plain");
+  const propagation = args.text("propagation");
   const isKnown = /^r?(private|slave|shared)$/.test(propagation);
   return {
     ...options,
@@ -135,7 +125,26 @@ export function runOptionsOf(args: GoArguments, env: NodeJS.ProcessEnv): RunOpti
   };
 }
 
-function programsOf(args: GoArguments): Record<string, string> {
+/** What of it goes by the same names. */
+export function valuesOf(args: GoArguments) {
+  const optional = (name: string): string | undefined => args.text(name) || undefined;
+  return {
+    ...{ net: args.text("net"), mtu: args.number("mtu") },
+    ...{ cidr: optional("cidr"), ifname: optional("ifname"), ipv6: args.is("ipv6") },
+    "disable-host-loopback": args.is("disable-host-loopback"),
+    publish: [...args.list("publish")],
+    "port-driver": args.text("port-driver"),
+    "source-ip-transparent": args.is("source-ip-transparent"),
+    "source-ip-transparent-backend": args.text("source-ip-transparent-backend"),
+    ...{ pidns: args.is("pidns"), utsns: args.is("utsns"), ipcns: args.is("ipcns"), cgroupns: args.is("cgroupns") },
+    reaper: args.text("reaper") === "auto" ? String(args.is("pidns")) : args.text("reaper"),
+    "copy-up": [...args.list("copy-up")],
+    "subid-source": args.text("subid-source"),
+  };
+}
+
+/** The helper programs that it names. */
+export function programsOf(args: GoArguments): Record<string, string> {
   return Object.fromEntries(
     ["slirp4netns", "pasta", "pesto"].map((name) => [name, args.text(`${name}-binary`) || name]),
   );
