@@ -87,7 +87,7 @@ int frame_decode_spawn(struct reader *body, struct spawn_request *out)
 	out->cwd = read_str(body);
 	out->argv = read_strs(body);
 	out->env = read_strs(body);
-	if (out->flags & ~(RL_SETSID | RL_TARGET | RL_LISTEN_PID) || out->fd_count > RL_FDS_MAX || out->nofile < -1 || !out->argv || !out->argv[0])
+	if (out->flags & ~(RL_SETSID | RL_TARGET | RL_LISTEN_PID | RL_IN_NETWORK) || out->fd_count > RL_FDS_MAX || out->nofile < -1 || !out->argv || !out->argv[0])
 		return -EPROTO;
 	return verdict(body);
 }

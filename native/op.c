@@ -12,7 +12,9 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
+#include "child.h"
 #include "op.h"
 
 static int (*const op_functions[RL_OP_END])(const union field *f) = {
@@ -20,6 +22,54 @@ static int (*const op_functions[RL_OP_END])(const union field *f) = {
 	RL_OPS(OP)
 #undef OP
 };
+
+/* Whether it is about the network namespace, and not about init's own. */
+static bool concerns_network(const struct op *op)
+{
+	switch (op->code) {
+	case RL_OP_link_up:
+	case RL_OP_link_mtu:
+	case RL_OP_tap:
+	case RL_OP_addr_add:
+	case RL_OP_route_default:
+	case RL_OP_netlink:
+		return true;
+	case RL_OP_write_file:
+		return !strncmp(op->fields[0].s, "/proc/sys/net/", strlen("/proc/sys/net/"));
+	default:
+		return false;
+	}
+}
+
+struct elsewhere {
+	const struct op *op;
+	int result;
+};
+
+/* It shares our memory, and so leaves the result there. */
+static int run_elsewhere(void *argument)
+{
+	struct elsewhere *elsewhere = argument;
+	int error = netns_enter();
+
+	elsewhere->result = error ? error : op_functions[elsewhere->op->code](elsewhere->op->fields);
+	_exit(0);
+}
+
+static int run_one(const struct op *op)
+{
+	struct elsewhere elsewhere = {.op = op};
+	const struct child_start start = {.run = run_elsewhere, .argument = &elsewhere};
+	int pid;
+
+	if (!netns_is_detached() || !concerns_network(op))
+		return op_functions[op->code](op->fields);
+	pid = child_start(&start);
+	if (pid < 0)
+		return pid;
+	waitpid(pid, NULL, 0);
+	return elsewhere.result;
+}
 
 int ops_run(const struct op *ops, int count, int32_t *results)
 {
@@ -30,7 +80,7 @@ int ops_run(const struct op *ops, int count, int32_t *results)
 			results[i] = 0;
 			continue;
 		}
-		results[i] = op_functions[ops[i].code](ops[i].fields);
+		results[i] = run_one(&ops[i]);
 		failed = results[i] < 0;
 		if (failed && !(ops[i].flags & RL_MAY_FAIL))
 			return i + 1;

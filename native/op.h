@@ -16,4 +16,8 @@ int ops_run(const struct op *ops, int count, int32_t *results);
 RL_OPS(OP)
 #undef OP
 
+/* Joins the network namespace of detach_netns, if there is one: from there no way leads back. Returns 0 or -errno. */
+int netns_enter(void);
+bool netns_is_detached(void);
+
 #endif

@@ -8,6 +8,7 @@
 
 #include "child.h"
 #include "init.h"
+#include "op.h"
 
 /* Inheritable and ambient capabilities would reach programs that run as another user inside. */
 static void drop_inheritable_capabilities(void)
@@ -45,7 +46,9 @@ static int run_request(void *argument)
 	int error;
 
 	drop_inheritable_capabilities();
-	error = child_place_fds(request->fds, request->fd_count);
+	error = request->flags & RL_IN_NETWORK ? netns_enter() : 0;
+	if (!error)
+		error = child_place_fds(request->fds, request->fd_count);
 	if (!error)
 		error = child_close_from(request->fd_count ? request->fd_count : 3);
 	if (!error)

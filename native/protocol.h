@@ -89,6 +89,7 @@ enum rl_spawn_flag {
 	RL_SETSID = 1, /* a session of its own */
 	RL_TARGET = 2, /* signals that somebody sends to init itself are passed on to this process */
 	RL_LISTEN_PID = 4,
+	RL_IN_NETWORK = 8, /* in the network namespace of detach_netns, if there is one */
 };
 
 /*
@@ -114,6 +115,9 @@ enum rl_spawn_flag {
  *   mknod          path, mode: an empty regular file to bind another one to; success if there is something already
  *   netlink        netlink family, messages as netlink(7) has them, back to back: sent in one go; gives the first error that one
  *                  of those with NLM_F_ACK is answered with
+ *   detach_netns   path: a network namespace beside init's own, bound to that file (made if need be, mode 0400). From then on the
+ *                  operations on interfaces, addresses and routes, netlink, and write_file below /proc/sys/net are carried out there.
+ *                  Gives the pid, as init sees it, of a process that holds it
  */
 #define RL_OPS(OP)              \
 	OP(unshare, "i")        \
@@ -133,7 +137,8 @@ enum rl_spawn_flag {
 	OP(addr_add, "ssi")     \
 	OP(route_default, "ss") \
 	OP(mknod, "si")         \
-	OP(netlink, "ib")
+	OP(netlink, "ib")       \
+	OP(detach_netns, "s")
 
 #define RL_OP_FIELDS_MAX 5
 

@@ -36,6 +36,11 @@ export const runOptions: OptionTable = {
   ifname: { type: "string", describe: "name of the interface inside (tap0)", ...network },
   "disable-host-loopback": { type: "boolean", describe: "no way to the host's 127.0.0.1 from inside", ...network },
   ipv6: { type: "boolean", describe: "IPv6 as well", ...network },
+  "detach-netns": {
+    type: "boolean",
+    describe: "leave the command in the host's network namespace; the new one is in $ROOTLESSKIT_STATE_DIR/netns",
+    ...network,
+  },
   publish: {
     type: "array",
     alias: "p",

@@ -90,6 +90,7 @@ test("the options of run: what is not given has its default or none", () => {
     "port-driver": "auto",
     "source-ip-transparent": true,
     "source-ip-transparent-backend": "auto",
+    reaper: "auto",
     "subid-source": "auto",
     "live-restore": "auto",
     "log-level": "info",

@@ -23,8 +23,8 @@ export interface DockerFacts {
   config: Readonly<Record<string, unknown>> | undefined;
   /** Swarm mode is on. */
   swarm: boolean;
-  /** dockerd's major version, asked only where it matters for the storage driver; undefined if it doesn't say. */
-  major: number | undefined;
+  /** dockerd's version, asked only where it matters; undefined if it doesn't say. */
+  version: { major: number; minor: number } | undefined;
 }
 
 function readConfig(path: string): Record<string, unknown> | undefined {
@@ -52,11 +52,11 @@ function priorStorage(dataRoot: string): StorageDriver | undefined {
   return storageDrivers.find((driver) => hasData(driver === "vfs" ? "vfs/dir" : driver));
 }
 
-function majorVersion(program: string, path: string): number | undefined {
+function versionOf(program: string, path: string): DockerFacts["version"] {
   const file = program.includes("/") ? program : findProgram(program, path);
   if (file === undefined) return undefined;
-  const major = /version (\d+)/.exec(capture(file, ["--version"], [`PATH=${path}`]).output)?.[1];
-  return major === undefined ? undefined : Number(major);
+  const [, major, minor] = /version (\d+)\.(\d+)/.exec(capture(file, ["--version"], [`PATH=${path}`]).output) ?? [];
+  return major === undefined ? undefined : { major: Number(major), minor: Number(minor) };
 }
 
 /** Reads the user's session and dockerd's configuration. */
@@ -70,6 +70,7 @@ export function gatherDockerFacts(options: RunOptions, uid: number, passwdHome: 
   const config = readConfig(file);
   const settings = dockerdSettings(args, config ?? {}, env, home, runtimeDir.path);
   const prior = settings.storageDriver ? undefined : priorStorage(settings.dataRoot);
+  const isAsked = options.detachNetns || !(settings.storageDriver || prior !== undefined);
   return {
     home,
     runtimeDir,
@@ -79,6 +80,6 @@ export function gatherDockerFacts(options: RunOptions, uid: number, passwdHome: 
     swarm: hasSwarm(settings.dataRoot),
     priorStorage: prior,
     fuseOverlayfs: findProgram("fuse-overlayfs", path) !== undefined,
-    major: settings.storageDriver || prior !== undefined ? undefined : majorVersion(program, path),
+    version: isAsked ? versionOf(program, path) : undefined,
   };
 }

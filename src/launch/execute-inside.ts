@@ -10,7 +10,7 @@ export interface Executed {
 }
 
 /**
- * Runs a short program inside. What it writes must fit in a pipe (64 KiB), since it is read at the end. Throws a SyscallError
+ * Runs a short program inside, in the run's network namespace. What it writes must fit in a pipe (64 KiB), since it is read at the end. Throws a SyscallError
  * when it can't be executed.
  */
 export async function executeInside(
@@ -23,7 +23,7 @@ export async function executeInside(
   try {
     let pid: number;
     try {
-      pid = await control.spawn({ argv, env, fds: [nothing, outputEnd, outputEnd] });
+      pid = await control.spawn({ argv, env, inNetwork: true, fds: [nothing, outputEnd, outputEnd] });
     } finally {
       closeSync(outputEnd);
       closeSync(nothing);

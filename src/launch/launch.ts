@@ -34,6 +34,8 @@ export interface Instance {
   /** Where what the target writes to standard error can be read; undefined where it goes to rlkit's own directly. */
   targetErrors: number | undefined;
   helper: HelperProcess | undefined;
+  /** A process in the run's network namespace, by its pid outside: init, or one that does nothing. */
+  networkPid: number;
   /** Starts another network helper for the same namespaces, in place of one that is no more. */
   startHelper(): HelperProcess;
   /** api.sock, listening. */
@@ -53,6 +55,8 @@ interface Launch {
   control?: Control;
   /** An fd of the user namespace that init has made. */
   userNamespace?: number;
+  /** Where that is not init. */
+  networkPid?: number;
   helper?: HelperProcess;
   startHelper?: Instance["startHelper"];
   apiFd?: number;
@@ -118,7 +122,8 @@ const handlers: Handlers = {
 
   "start-helper": (launch, step) => {
     launch.startHelper = () => {
-      const helper = new HelperProcess(step, made(launch.init, "init").pid, launch.run.stateDir, launch.env);
+      const pid = launch.networkPid ?? made(launch.init, "init").pid;
+      const helper = new HelperProcess(step, pid, launch.run.stateDir, launch.env);
       launch.helper = helper;
       return helper;
     };
@@ -206,7 +211,15 @@ async function runInsideSteps(launch: Launch, steps: readonly StepOf<"inside">[]
     launch.init?.poll();
     launch.init = new Child(result);
   }
+  if (steps.at(-1)?.op[0] === "detach_netns") {
+    const { descendants, innerPid } = await import("../supervisor/processes.ts");
+    const holder = descendants(made(launch.init, "init").pid).find(({ pid }) => innerPid(pid) === result);
+    launch.networkPid = made(holder, "the network namespace").pid;
+  }
 }
+
+/** Operations whose result is needed before the next one. */
+const endsBatch = ["fork_pid1", "detach_netns"];
 
 /** Carries out a plan up to the target's start. What it acquires is undone by the scope, also when it throws. */
 export async function launch(run: PlannedRun, options: RunOptions, scope: Scope, signals: Signals): Promise<Instance> {
@@ -217,7 +230,7 @@ export async function launch(run: PlannedRun, options: RunOptions, scope: Scope,
     if (logs("debug")) log.debug(printAction(step), { why: step.why });
     if (step.do === "inside") {
       batch.push(step);
-      if (step.op[0] !== "fork_pid1") continue;
+      if (!endsBatch.includes(step.op[0])) continue;
     }
     // Operations inside that follow each other go in one request.
     if (batch.length > 0) await runInsideSteps(state, batch);
@@ -232,6 +245,7 @@ export async function launch(run: PlannedRun, options: RunOptions, scope: Scope,
     startTarget: made(state.startTarget, "the target"),
     targetErrors: state.targetErrors,
     helper: state.helper,
+    networkPid: state.networkPid ?? made(state.init, "init").pid,
     startHelper: () => made(state.startHelper, "a network helper")(),
     apiFd: made(state.apiFd, "api.sock"),
     ports: () => portsOf(state),

@@ -29,7 +29,7 @@ interface KeeperSetting {
   control: Pick<Control, "run">;
   /** What init does once a helper is ready. */
   after: readonly ReasonedInstruction[];
-  /** The pid of init, outside. */
+  /** The pid, outside, of a process in the network namespace. */
   init: number;
   ifname: string;
   /** An address for which the helper answers. */

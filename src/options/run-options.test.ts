@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { runOptions } from "../cli/options.ts";
 import { parseQuickly } from "../cli/parse.ts";
 import { RlkitError } from "../errors.ts";
-import { openFilesLimit, resolveRunOptions, targetEnvironment } from "./run-options.ts";
+import { activation, openFilesLimit, resolveRunOptions, targetEnvironment } from "./run-options.ts";
 
 const resolve = (...argv: string[]) => resolveRunOptions(parseQuickly(runOptions, argv), { HOME: "/home/a" }, "/there");
 
@@ -21,12 +21,15 @@ test("without options: the defaults of a plain command", () => {
     },
     ports: { driver: "auto", publish: [], keepClient: true, backend: "auto" },
     namespaces: { pid: false, uts: false, ipc: false, cgroup: false },
+    detachNetns: false,
+    newSession: false,
     copyUp: [],
     propagation: "rprivate",
     subidSource: "auto",
     uidMap: [],
     gidMap: [],
     env: { HOME: "/home/a" },
+    activation: undefined,
     openFiles: -1,
     log: { level: "info", file: undefined },
     supervision: {
@@ -41,6 +44,28 @@ test("without options: the defaults of a plain command", () => {
       manager: undefined,
     },
   });
+});
+
+test.each([
+  ["nothing", {}, undefined],
+  ["one socket, for us", { LISTEN_FDS: "1", LISTEN_PID: "7" }, { count: 1, own: true }],
+  ["three, for whoever", { LISTEN_FDS: "3", LISTEN_PID: "8" }, { count: 3, own: false }],
+  ["none", { LISTEN_FDS: "0", LISTEN_PID: "7" }, undefined],
+  ["no pid", { LISTEN_FDS: "1" }, undefined],
+  ["no numbers", { LISTEN_FDS: "x", LISTEN_PID: "7" }, undefined],
+])("sockets of a service manager: %s", (_, env, expected) => {
+  expect(activation(env, 7)).toEqual(expected);
+});
+
+test("more sockets than a process inside can be given are refused", () => {
+  expect(activation({ LISTEN_FDS: "13", LISTEN_PID: "7" }, 7)).toEqual({ count: 13, own: true });
+  expect(() => activation({ LISTEN_FDS: "14", LISTEN_PID: "7" }, 7)).toThrow("LISTEN_FDS=14: at most 13 sockets");
+});
+
+test("--reaper=true gives the command a session of its own, and needs --pidns", () => {
+  expect(resolve("--pidns", "--reaper=true", "ls").newSession).toBe(true);
+  expect(resolve("--pidns", "ls").newSession).toBe(false);
+  expect(() => resolve("--reaper=true", "ls")).toThrow("--reaper=true requires --pidns");
 });
 
 describe("dockerd", () => {

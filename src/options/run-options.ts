@@ -29,6 +29,8 @@ export interface RunOptions {
     backend: "auto" | "nft" | "iptables";
   };
   namespaces: { pid: boolean; uts: boolean; ipc: boolean; cgroup: boolean };
+  /** The target stays in the host's network namespace, and the new one is at `netns` in the state directory. */
+  detachNetns: boolean;
   /** In a session of its own: whoever is pid 1 has no terminal, as init(1) has none. */
   newSession: boolean;
   copyUp: readonly string[];
@@ -202,6 +204,7 @@ export function resolveRunOptions(
       ipc: values.ipcns === true,
       cgroup: values.cgroupns === true,
     },
+    detachNetns: values["detach-netns"] === true,
     newSession: values.reaper === "true",
     copyUp,
     propagation,

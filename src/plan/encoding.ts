@@ -22,6 +22,8 @@ export interface InnerSpawn {
   newSession?: boolean;
   /** Ten zeros in env's LISTEN_PID become its pid. */
   listenPid?: boolean;
+  /** In the run's network namespace, where that is not init's own. */
+  inNetwork?: boolean;
   /** Descriptors that become the process's 0, 1, 2, …; without any it gets init's own 0 to 2. They are sent along with the frame. */
   fds?: readonly number[];
   /** Soft RLIMIT_NOFILE; -1 keeps init's. */
@@ -53,7 +55,8 @@ export function encodeRun(id: number, instructions: readonly Instruction[]): Buf
 /** "Start this process inside". */
 export function encodeSpawn(id: number, spec: InnerSpawn): Buffer {
   return frame(SPAWN, id, (bytes) => {
-    bytes.u8((spec.newSession ? 1 : 0) | (spec.target ? 2 : 0) | (spec.listenPid ? 4 : 0));
+    const { newSession, target, listenPid, inNetwork } = spec;
+    bytes.u8((newSession ? 1 : 0) | (target ? 2 : 0) | (listenPid ? 4 : 0) | (inNetwork ? 8 : 0));
     bytes.u8(spec.fds?.length ?? 0);
     bytes.i32(spec.openFiles ?? -1);
     bytes

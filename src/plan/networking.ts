@@ -2,7 +2,8 @@ import { join } from "node:path";
 import type { HostFacts } from "../host/facts.ts";
 import { cString, encodeMessages, Flag, u32 } from "../native/netlink-messages.ts";
 import type { Network } from "../network/choose.ts";
-import type { Addresses, Forwarding, NetworkOptions, ReasonedInstruction } from "../network/driver.ts";
+import { addresses, type Forwarding, type NetworkOptions, type ReasonedInstruction } from "../network/driver.ts";
+import type { RunOptions } from "../options/run-options.ts";
 import { inside } from "./inside.ts";
 import { Mount, type Operation } from "./operations.ts";
 import type { Step } from "./steps.ts";
@@ -50,13 +51,14 @@ export function configureNetwork(options: NetworkOptions, network: Network): Ste
   return [...lo, ready, ...network.driver.after(options).map(asStep)];
 }
 
-/** resolv.conf and hosts of the new network: written to the state directory and bound onto the ones in /etc. */
+/** resolv.conf and hosts of the new network: written to the state directory and, where the target is in it, bound onto those in /etc. */
 export function nameResolution(
-  { dns, dns6 }: Addresses,
+  { network, detachNetns }: RunOptions,
   stateDir: string,
   facts: HostFacts,
   copiedUp: readonly string[],
 ): Step[] {
+  const { dns, dns6 } = addresses(network);
   const servers = dns6 === undefined ? [dns] : [dns, dns6];
   const resolvConf = servers.map((server) => `nameserver ${server}\n`).join("");
   const hosts = `${facts.hostsFile}\n127.0.0.1 ${facts.hostname}\n::1 ${facts.hostname}\n`;
@@ -68,7 +70,9 @@ export function nameResolution(
       why: "the helper passes questions on to the host's DNS",
     },
     { do: "write-state-file", name: "hosts", content: hosts, why: "the host's own, and its name for 127.0.0.1" },
-    ...["resolv.conf", "hosts"].flatMap((name) => overEtc(name, stateDir, copiedUp.includes("/etc"))),
+    ...(detachNetns ? [] : ["resolv.conf", "hosts"]).flatMap((name) =>
+      overEtc(name, stateDir, copiedUp.includes("/etc")),
+    ),
   ];
 }
 

@@ -22,6 +22,7 @@ const operationTable = {
   route_default: "ss",
   mknod: "si",
   netlink: "ib",
+  detach_netns: "s",
 } as const;
 
 export type OperationName = keyof typeof operationTable;

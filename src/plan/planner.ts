@@ -2,7 +2,6 @@ import { join } from "node:path";
 import type { HostFacts } from "../host/facts.ts";
 import type { IdMap } from "../idmap/map.ts";
 import { chooseNetwork, type Network } from "../network/choose.ts";
-import { addresses } from "../network/driver.ts";
 import { type Environment, environmentList, type RunOptions } from "../options/run-options.ts";
 import { choosePortDriver } from "../ports/capabilities.ts";
 import type { PortDriverName } from "../ports/driver.ts";
@@ -52,12 +51,13 @@ export function planRun(options: RunOptions, facts: HostFacts): PlannedRun {
     maps,
     ...becomeRoot(maps, facts),
     ...pidNamespace(options),
+    ...detachedNetwork(options, stateDir),
     ...startHelper(options.network, network, forwarding(portDriver, stateDir, facts.network.pesto)),
     ...propagation(options.propagation),
     ...facts.copyUp.flatMap((directory) => copyUp(directory, facts.runId)),
-    ...kernelFileSystems(options, facts, network),
+    ...(options.detachNetns ? [] : kernelFileSystems(options, facts, network)),
     ...configureNetwork(options.network, network),
-    ...(network.kind === "helper" ? nameResolution(addresses(options.network), stateDir, facts, copied) : []),
+    ...(network.kind === "helper" ? nameResolution(options, stateDir, facts, copied) : []),
     ...profile.steps,
     ...publish(options.ports.publish, portDriver),
     { do: "write-child-pid", why: "init's pid: nsenter and RootlessKit's clients look for it" },
@@ -114,19 +114,42 @@ const listenNotify = (path: string): Step => ({
   why: "the target's NOTIFY_SOCKET: there it says when it is ready (sd_notify(3))",
 });
 
-function namespaceFlags({ namespaces }: RunOptions, network: Network): number {
+/** Before directories are copied up: the bind goes along to where they go. */
+function detachedNetwork({ detachNetns }: RunOptions, stateDir: string): Step[] {
+  if (!detachNetns) return [];
+  return [
+    inside(
+      ["detach_netns", join(stateDir, "netns")],
+      "what the target starts can be put into it; the target stays outside",
+    ),
+  ];
+}
+
+/** Whether the target, and init, leave the host's network namespace. */
+const leavesHostNetwork = ({ detachNetns }: RunOptions, network: Network): boolean =>
+  network.kind !== "host" && !detachNetns;
+
+function namespaceFlags(options: RunOptions, network: Network): number {
   // The pid namespace is not among them: unshare(2) gives it to children only, and init must become its pid 1.
-  const { uts, ipc, cgroup } = namespaces;
+  const { uts, ipc, cgroup } = options.namespaces;
   return (
     Clone.user |
     Clone.mount |
-    (network.kind === "host" ? 0 : Clone.net) |
+    (leavesHostNetwork(options, network) ? Clone.net : 0) |
     ((uts ? Clone.uts : 0) | (ipc ? Clone.ipc : 0) | (cgroup ? Clone.cgroup : 0))
   );
 }
 
-function describeNamespaces({ namespaces: { uts, ipc, cgroup } }: RunOptions, network: Network): string {
-  const names = ["user", "mount", network.kind !== "host" && "network", uts && "UTS", ipc && "IPC", cgroup && "cgroup"];
+function describeNamespaces(options: RunOptions, network: Network): string {
+  const { uts, ipc, cgroup } = options.namespaces;
+  const names = [
+    "user",
+    "mount",
+    leavesHostNetwork(options, network) && "network",
+    uts && "UTS",
+    ipc && "IPC",
+    cgroup && "cgroup",
+  ];
   return `new namespaces: ${names.filter(Boolean).join(", ")}`;
 }
 

@@ -55,6 +55,8 @@ export function printOperation(op: Operation): string {
       return `route everything to ${op[2]} by ${op[1]}`;
     case "mknod":
       return `make the empty file ${op[1]}`;
+    case "detach_netns":
+      return `make a network namespace at ${op[1]}`;
     case "netlink":
       return `send ${op[2].length} bytes of netlink messages to ${op[1] === 12 ? "netfilter" : "the routing tables"}`;
   }

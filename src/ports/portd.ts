@@ -148,7 +148,13 @@ export class Portd implements DataPlane {
     });
     try {
       const fds = [nothing, nothing, 2, theirs];
-      const pid = await this.#control.spawn({ argv: [rlkitNs(), "portd", "3"], env: [], newSession: true, fds });
+      const pid = await this.#control.spawn({
+        argv: [rlkitNs(), "portd", "3"],
+        env: [],
+        newSession: true,
+        inNetwork: true,
+        fds,
+      });
       portd = pid;
       log.debug("started rlkit-ns portd", { pid });
       if (this.#attached) await socket.attach();

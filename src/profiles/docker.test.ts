@@ -29,6 +29,15 @@ describe("dockerd's plan", () => {
     expect(unlinked(["dockerd"])).not.toContain(dockerFacts.settings.pidFiles[0]);
   });
 
+  test("a detached network namespace is for a dockerd that knows of it", () => {
+    const detached = (major: number, minor: number) => () =>
+      dockerPlan(["--detach-netns", "dockerd"], { version: { major, minor } });
+    expect(detached(28, 5)).toThrow("--detach-netns needs dockerd 29.5 or later, and this one is 28.5");
+    expect(detached(29, 4)).toThrow("29.4");
+    expect(operations(detached(29, 5)().steps, "detach_netns")).toHaveLength(1);
+    expect(operations(detached(30, 0)().steps, "detach_netns")).toHaveLength(1);
+  });
+
   test("its clients are told where it is", () => {
     expect(dockerPlan(["dockerd"]).profile.clientEnv).toEqual({
       XDG_RUNTIME_DIR: "/run/user/1001",
@@ -66,9 +75,9 @@ describe("dockerd's plan", () => {
 
     test.each<[string, Partial<DockerFacts>, boolean]>([
       ["is chosen", {}, true],
-      ["is chosen for a dockerd that doesn't say which version it is", { major: undefined }, true],
-      ["is chosen for 28", { major: 28 }, true],
-      ["is left to dockerd 29, which chooses well", { major: 29 }, false],
+      ["is chosen for a dockerd that doesn't say which version it is", { version: undefined }, true],
+      ["is chosen for 28", { version: { major: 28, minor: 5 } }, true],
+      ["is left to dockerd 29, which chooses well", { version: { major: 29, minor: 0 } }, false],
       ["is the user's own", { settings: { ...dockerFacts.settings, storageDriver: true } }, false],
       ["is the one whose data is there", { priorStorage: "overlay2" }, false],
     ])("%s", (_, docker, chosen) => {

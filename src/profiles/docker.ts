@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { RlkitError } from "../errors.ts";
 import type { DockerFacts } from "../host/docker-facts.ts";
 import type { HostFacts } from "../host/facts.ts";
 import { targetPath } from "../native/paths.ts";
@@ -23,6 +24,7 @@ export function dockerClientEnv({ runtimeDir, settings }: DockerFacts): Record<s
 export function dockerProfile(options: RunOptions, facts: HostFacts, network: Network): Profile {
   const { docker } = facts;
   if (docker === undefined) throw new Error("the docker profile needs its facts");
+  checkDetachment(options, docker);
   const mtu =
     network.kind === "helper" && !docker.settings.mtu ? (options.network.mtu ?? network.driver.defaultMtu) : undefined;
   const stateDir = options.stateDir ?? dockerStateDir(docker.runtimeDir.path);
@@ -114,7 +116,20 @@ function configuration({ config }: DockerFacts): Step[] {
 }
 
 /** dockerd 29 and later stores images in containerd and chooses well by itself. */
-const choosesItself = ({ major }: DockerFacts): boolean => major !== undefined && major >= 29;
+const choosesItself = ({ version }: DockerFacts): boolean => version !== undefined && version.major >= 29;
+
+/** One that does not know of `netns` in the state directory would work on the host's own network, and fail there. */
+function checkDetachment({ detachNetns }: RunOptions, { version }: DockerFacts): void {
+  if (!detachNetns || version === undefined || version.major > 29 || (version.major === 29 && version.minor >= 5))
+    return;
+  throw new RlkitError(
+    "USAGE",
+    `--detach-netns needs dockerd 29.5 or later, and this one is ${version.major}.${version.minor}`,
+    {
+      hint: "leave --detach-netns away",
+    },
+  );
+}
 
 function storage(docker: DockerFacts): Step[] {
   const { settings, priorStorage, fuseOverlayfs } = docker;

@@ -110,7 +110,11 @@ function inOneLine(error: unknown, words: readonly string[]): unknown {
 
 /** The options of `rlkit run` that a command line of `rootlesskit` amounts to. */
 export function runOptionsOf(args: GoArguments, env: NodeJS.ProcessEnv): RunOptions {
-  const values = { ...valuesOf(args), "state-dir": args.text("state-dir") || temporaryStateDir(env), "log-level": "warn" };
+  const values = {
+    ...valuesOf(args),
+    "state-dir": args.text("state-dir") || temporaryStateDir(env),
+    "log-level": "warn",
+  };
   const options = resolveRunOptions({ values, command: args.words }, env, process.cwd(), "plain");
   const propagation = args.text("propagation");
   const isKnown = /^r?(private|slave|shared)$/.test(propagation);
@@ -132,6 +136,7 @@ export function valuesOf(args: GoArguments) {
     ...{ net: args.text("net"), mtu: args.number("mtu") },
     ...{ cidr: optional("cidr"), ifname: optional("ifname"), ipv6: args.is("ipv6") },
     "disable-host-loopback": args.is("disable-host-loopback"),
+    "detach-netns": args.is("detach-netns"),
     publish: [...args.list("publish")],
     "port-driver": args.text("port-driver"),
     "source-ip-transparent": args.is("source-ip-transparent"),

@@ -55,6 +55,15 @@ export function innerPid(pid: number): number | undefined {
   }
 }
 
+/** Its argv; empty if it can't be read. */
+export function argumentsOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+  } catch {
+    return [];
+  }
+}
+
 /** Bytes of memory that a process holds (VmRSS); undefined if it can't be read. */
 export function memoryOf(pid: number): number | undefined {
   try {

@@ -6,7 +6,7 @@ import type { RunOptions } from "../options/run-options.ts";
 import type { PlannedRun } from "../plan/planner.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { Output } from "./output.ts";
-import { descendants, memoryOf } from "./processes.ts";
+import { argumentsOf, type Descendant, descendants, memoryOf } from "./processes.ts";
 import type { KeptProcess, Status } from "./status.ts";
 import type { Supervisor } from "./supervisor.ts";
 
@@ -67,7 +67,10 @@ const policyText = ({ supervision: { restart, max } }: RunOptions): string =>
 /** rlkit's own processes, and those that it keeps. */
 function processes({ init }: Instance, helper: HelperKeeper | undefined): KeptProcess[] {
   const kept = (name: string, pid: number): KeptProcess => ({ name, pid, rss: memoryOf(pid) });
-  const portd = descendants(init.pid).filter(({ parent, name }) => parent === init.pid && name === "rlkit-ns");
+  // What holds a detached network namespace has the same name.
+  const isPortd = ({ parent, name, pid }: Descendant): boolean =>
+    parent === init.pid && name === "rlkit-ns" && argumentsOf(pid)[1] === "portd";
+  const portd = descendants(init.pid).filter(isPortd);
   return [
     kept("rlkit", process.pid),
     kept("rlkit-ns init", init.pid),

@@ -75,7 +75,7 @@ export async function supervised(
 
 /** The keeper of the network helper, where there is one. */
 function keepHelper(
-  { helper, startHelper, control, init }: Instance,
+  { helper, startHelper, control, networkPid }: Instance,
   { network }: PlannedRun,
   options: RunOptions,
   ports: Ports | undefined,
@@ -86,7 +86,7 @@ function keepHelper(
     start: startHelper,
     control,
     after: network.driver.after(options.network),
-    init: init.pid,
+    init: networkPid,
     ifname: options.network.ifname,
     gateway: addresses(options.network).gateway,
   });

@@ -62,9 +62,9 @@ export const dockerFacts: DockerFacts = {
   swarm: false,
   priorStorage: undefined,
   fuseOverlayfs: true,
-  major: 20,
+  version: { major: 20, minor: 10 },
 };
-export const etcAndRun = ["/etc", "/run"].map((path) => ({ path, leavingLinks: [] }));
+export const etcAndRun = ["/etc", "/run"].map((path) => ({ path, bound: [] }));
 
 /** The plan of `rlkit run` with this argv on the host of the facts, changed in some. */
 export function plan(argv: readonly string[], changed: Partial<HostFacts> = {}) {

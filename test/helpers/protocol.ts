@@ -89,6 +89,8 @@ function spawnOf(text: string): InnerSpawn {
     cwd: JSON.parse(fieldOf(text, "cwd")),
     newSession: (flags & 1) !== 0,
     target: (flags & 2) !== 0,
+    listenPid: (flags & 4) !== 0,
+    inNetwork: (flags & 8) !== 0,
     fds: Array.from({ length: numberOf(text, "fds") }, (_, i) => i),
     openFiles: numberOf(text, "nofile"),
   };

@@ -120,7 +120,7 @@ static void malformed(void)
 	check(!accepts_frame("01" ID "0200" "0700" "00" "01000000" "61")); /* one operation missing */
 	check(!accepts_frame("01" ID "0000" "0700" "00" "01000000" "61")); /* one too many */
 	check(!accepts_frame("01" ID "0100" "0000" "00" "01000000" "61")); /* opcode 0 */
-	check(!accepts_frame("01" ID "0100" "1300" "00" "01000000" "61")); /* the one behind the last */
+	check(!accepts_frame("01" ID "0100" "1400" "00" "01000000" "61")); /* the one behind the last */
 	check(!accepts_frame("01" ID "0100" "ffff" "00" "01000000" "61"));
 	check(!accepts_frame("01" ID "0100" "0700" "04" "01000000" "61")); /* unknown flag */
 	check(!accepts_frame("63" ID "0100" "0700" "00" "01000000" "61")); /* unknown type */
@@ -131,7 +131,7 @@ static void malformed(void)
 	check(!accepts_frame("01" ID "0100" "1200" "00" "00000000" "00000000" "00"));
 	/* no descriptors, argv ["a"], no env */
 	check(accepts_frame("02" ID "00" "00" "ffffffff" "00000000" "0100" "01000000" "61" "0000"));
-	check(!accepts_frame("02" ID "04" "00" "ffffffff" "00000000" "0100" "01000000" "61" "0000")); /* unknown flag */
+	check(!accepts_frame("02" ID "10" "00" "ffffffff" "00000000" "0100" "01000000" "61" "0000")); /* unknown flag */
 	check(!accepts_frame("02" ID "00" "11" "ffffffff" "00000000" "0100" "01000000" "61" "0000")); /* 17 descriptors */
 	check(!accepts_frame("02" ID "00" "00" "feffffff" "00000000" "0100" "01000000" "61" "0000")); /* negative limit */
 	check(!accepts_frame("02" ID "00" "00" "ffffffff" "00000000" "ffff" "01000000" "61" "0000")); /* untrue count */
