@@ -71,6 +71,11 @@ export const runOptions: OptionTable = {
   utsns: { type: "boolean", describe: "a host name of its own", ...namespaces },
   ipcns: { type: "boolean", describe: "System V IPC and POSIX queues of its own", ...namespaces },
   cgroupns: { type: "boolean", describe: "a cgroup namespace", ...namespaces },
+  "evacuate-cgroup2": {
+    type: "string",
+    describe: "move the processes of the own cgroup into this group below it (with --cgroupns and --pidns)",
+    ...namespaces,
+  },
   reaper: {
     type: "string",
     choices: ["auto", "true", "false"],

@@ -131,6 +131,8 @@ const handlers: Handlers = {
     launch.scope.defer(() => launch.helper?.stop());
   },
 
+  "evacuate-cgroup": async (_, { name }) => (await import("./evacuate.ts")).evacuateCgroup(name),
+
   "await-helper": ({ helper, signals }) => made(helper, "the network helper").ready(signals.check),
 
   "write-state-file": ({ run }, { name, content }) => writeState(run, name, content, 0o644),

@@ -22,6 +22,7 @@ test("without options: the defaults of a plain command", () => {
     ports: { driver: "auto", publish: [], keepClient: true, backend: "auto" },
     namespaces: { pid: false, uts: false, ipc: false, cgroup: false },
     detachNetns: false,
+    evacuate: undefined,
     newSession: false,
     copyUp: [],
     propagation: "rprivate",
@@ -60,6 +61,15 @@ test.each([
 test("more sockets than a process inside can be given are refused", () => {
   expect(activation({ LISTEN_FDS: "13", LISTEN_PID: "7" }, 7)).toEqual({ count: 13, own: true });
   expect(() => activation({ LISTEN_FDS: "14", LISTEN_PID: "7" }, 7)).toThrow("LISTEN_FDS=14: at most 13 sockets");
+});
+
+test.each([
+  ["--pidns", "--evacuate-cgroup2 requires --cgroupns"],
+  ["--cgroupns", "--evacuate-cgroup2 requires --pidns"],
+  ["--cgroupns --pidns --evacuate-cgroup2=a/b", "no name of a group"],
+  ["--cgroupns --pidns --evacuate-cgroup2=..", "no name of a group"],
+])("--evacuate-cgroup2 with %s is refused", (options, why) => {
+  expect(() => resolve("--evacuate-cgroup2=a", ...options.split(" "), "ls")).toThrow(why);
 });
 
 test("--reaper=true gives the command a session of its own, and needs --pidns", () => {

@@ -31,6 +31,8 @@ export interface RunOptions {
   namespaces: { pid: boolean; uts: boolean; ipc: boolean; cgroup: boolean };
   /** The target stays in the host's network namespace, and the new one is at `netns` in the state directory. */
   detachNetns: boolean;
+  /** The group below the own cgroup to which its processes move; undefined to leave them. */
+  evacuate: string | undefined;
   /** In a session of its own: whoever is pid 1 has no terminal, as init(1) has none. */
   newSession: boolean;
   copyUp: readonly string[];
@@ -111,6 +113,15 @@ const copiedUp: Record<ProfileName, readonly string[]> = {
   containerd: ["/etc", "/run", "/var/lib"],
   plain: [],
 };
+
+function evacuation(name: string | undefined, { cgroupns, pidns }: Parsed["values"]): string | undefined {
+  if (name === undefined) return undefined;
+  for (const [option, given] of Object.entries({ cgroupns, pidns })) {
+    if (given !== true) throw usage(`--evacuate-cgroup2 requires --${option}`);
+  }
+  if (/[/\s]|^\.*$/.test(name)) throw usage(`--evacuate-cgroup2=${name} is no name of a group: one word, without /`);
+  return name;
+}
 
 function copyUpDirectories(given: readonly string[], profile: ProfileName): string[] {
   const asked = [...copiedUp[profile], ...given];
@@ -205,6 +216,7 @@ export function resolveRunOptions(
       cgroup: values.cgroupns === true,
     },
     detachNetns: values["detach-netns"] === true,
+    evacuate: evacuation(text("evacuate-cgroup2"), values),
     newSession: values.reaper === "true",
     copyUp,
     propagation,

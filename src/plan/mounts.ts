@@ -49,7 +49,13 @@ export function kernelFileSystems(options: RunOptions, facts: HostFacts, network
       inside(move("/tmp", "/sys/fs/cgroup"), "the cgroup tree back to its place", { onFailure: "warn" }),
     );
   }
-  if (options.namespaces.cgroup && facts.cgroup2) {
+  const { evacuate, namespaces } = options;
+  if (evacuate !== undefined && network.kind !== "helper") {
+    steps.push(
+      inside(["mount", "none", "/sys/fs/cgroup", "tmpfs", sysFlags, ""], "a place for it", { onFailure: "warn" }),
+    );
+  }
+  if (namespaces.cgroup && (facts.cgroup2 || evacuate !== undefined)) {
     steps.push(
       inside(["mount", "cgroup2", "/sys/fs/cgroup", "cgroup2", sysFlags, ""], "the cgroup namespace's own tree", {
         onFailure: "warn",

@@ -51,6 +51,7 @@ export function planRun(options: RunOptions, facts: HostFacts): PlannedRun {
     maps,
     ...becomeRoot(maps, facts),
     ...pidNamespace(options),
+    ...evacuation(options),
     ...detachedNetwork(options, stateDir),
     ...startHelper(options.network, network, forwarding(portDriver, stateDir, facts.network.pesto)),
     ...propagation(options.propagation),
@@ -113,6 +114,12 @@ const listenNotify = (path: string): Step => ({
   path,
   why: "the target's NOTIFY_SOCKET: there it says when it is ready (sd_notify(3))",
 });
+
+/** After the cgroup namespace is made: it begins at the group that the processes leave. */
+function evacuation({ evacuate }: RunOptions): Step[] {
+  if (evacuate === undefined) return [];
+  return [{ do: "evacuate-cgroup", name: evacuate, why: "a group without processes can hand its controllers on" }];
+}
 
 /** Before directories are copied up: the bind goes along to where they go. */
 function detachedNetwork({ detachNetns }: RunOptions, stateDir: string): Step[] {

@@ -80,6 +80,8 @@ export function printAction(action: Action): string {
     }
     case "start-helper":
       return `start ${action.path} ${action.args.join(" ")}`;
+    case "evacuate-cgroup":
+      return `move the processes of this cgroup into ${action.name} below it`;
     case "await-helper":
       return "wait until the helper is ready";
     case "write-state-file":

@@ -19,6 +19,7 @@ export type Action =
       args: readonly string[];
       ready: HelperDriver["ready"];
     }
+  | { do: "evacuate-cgroup"; name: string }
   | { do: "await-helper" }
   | { do: "write-state-file"; name: string; content: string }
   | { do: "choose-storage"; dataRoot: string; candidates: readonly StorageDriver[] }

@@ -137,6 +137,7 @@ export function valuesOf(args: GoArguments) {
     ...{ cidr: optional("cidr"), ifname: optional("ifname"), ipv6: args.is("ipv6") },
     "disable-host-loopback": args.is("disable-host-loopback"),
     "detach-netns": args.is("detach-netns"),
+    "evacuate-cgroup2": optional("evacuate-cgroup2"),
     publish: [...args.list("publish")],
     "port-driver": args.text("port-driver"),
     "source-ip-transparent": args.is("source-ip-transparent"),
