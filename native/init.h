@@ -11,6 +11,7 @@ int init_main(int argc, char **argv);
 int enter_main(int argc, char **argv, char **env);
 int guard_main(int argc, char **argv, char **env);
 int portd_main(int argc, char **argv);
+int bind_main(int argc, char **argv);
 int docker_proxy_main(char **argv, char **env);
 
 /* The processes that init started and has not reaped. */

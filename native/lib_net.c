@@ -134,6 +134,30 @@ int rl_bound_port(int fd)
 	return address.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&address)->sin6_port) : -EAFNOSUPPORT;
 }
 
+int rl_receive_socket(int fd)
+{
+	int32_t result = -EPIPE;
+	struct iovec data = {.iov_base = &result, .iov_len = sizeof(result)};
+	union {
+		struct cmsghdr head;
+		uint8_t space[CMSG_SPACE(sizeof(int))];
+	} space;
+	struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = &space, .msg_controllen = sizeof(space)};
+	ssize_t got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+	int passed;
+
+	if (got < 0)
+		return -errno;
+	if (got != sizeof(result))
+		return -EPIPE;
+	if (result < 0)
+		return result;
+	if (message.msg_controllen < sizeof(space.head) || space.head.cmsg_type != SCM_RIGHTS)
+		return -EPROTO;
+	memcpy(&passed, CMSG_DATA(&space.head), sizeof(passed));
+	return passed;
+}
+
 int rl_peer(int fd, uint8_t *out)
 {
 	struct writer w = {.at = out, .end = out + 8};

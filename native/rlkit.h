@@ -56,6 +56,9 @@ RL_API int rl_bind(int family, int kind, int v6only, int port, const char *addre
 /* The port that a socket is bound to. */
 RL_API int rl_bound_port(int fd);
 
+/* Waits for the socket that `rlkit-ns bind` hands over on fd. Returns its descriptor, or what binding failed with. */
+RL_API int rl_receive_socket(int fd);
+
 /* Who connected a Unix socket (SO_PEERCRED): u32 uid and u32 pid in out. */
 RL_API int rl_peer(int fd, uint8_t *out);
 

@@ -1,13 +1,11 @@
-import { once } from "node:events";
 import { chmod, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ask } from "./helpers/api.ts";
 import { loginEnvironment, nodeDirectory } from "./helpers/environment.ts";
 import { instance } from "./helpers/instance.ts";
+import { loopbackServer } from "./helpers/loopback.ts";
 import { commandLine, descendants, type Process } from "./helpers/processes.ts";
 import { type Result, rlkit } from "./helpers/run.ts";
 import { testUser, type User } from "./helpers/user.ts";
@@ -34,20 +32,6 @@ async function output(options: readonly string[], command: readonly string[], en
   const { code, stdout, stderr } = await run(options, command, env);
   expect(code, stderr).toBe(0);
   return stdout;
-}
-
-/** A web server on the loopback address of the machine. */
-async function loopbackServer(): Promise<AsyncDisposable & { port: number }> {
-  const server = createServer((_, response) => response.end("of the host\n")).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  return {
-    port,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      server.close();
-    },
-  };
 }
 
 const fetchInside = (url: string): string[] => ["curl", "--silent", "--show-error", "--max-time", "2", url];
@@ -128,14 +112,14 @@ describe.each(nets)("--net=%s", (net) => {
   });
 
   test("127.0.0.1 inside is not the host's, and the host's is at 10.0.2.2", async () => {
-    await using server = await loopbackServer();
+    await using server = await loopbackServer("of the host\n");
     const own = await run([`--net=${net}`], fetchInside(`http://127.0.0.1:${server.port}`));
     expect(own).toMatchObject({ code: 7, stderr: expect.stringMatching(/refused|Failed to connect|connect to/) });
     expect(await output([`--net=${net}`], fetchInside(`http://10.0.2.2:${server.port}`))).toBe("of the host\n");
   });
 
   test("--disable-host-loopback closes that way, and no other", async () => {
-    await using server = await loopbackServer();
+    await using server = await loopbackServer("of the host\n");
     await using web = await webServer("the page\n");
     const options = [`--net=${net}`, "--disable-host-loopback"];
     const { code, stdout } = await run(options, fetchInside(`http://10.0.2.2:${server.port}`));

@@ -35,6 +35,12 @@ export const runOptions: OptionTable = {
   cidr: { type: "string", describe: "network address, like 10.0.2.0/24 (the default)", ...network },
   ifname: { type: "string", describe: "name of the interface inside (tap0)", ...network },
   "disable-host-loopback": { type: "boolean", describe: "no way to the host's 127.0.0.1 from inside", ...network },
+  "host-access": {
+    type: "string",
+    describe:
+      "what of the host's 127.0.0.1 is reachable inside: none, all (at 10.0.2.2), or PORT[/udp],… at their numbers",
+    ...network,
+  },
   ipv6: { type: "boolean", describe: "IPv6 as well", ...network },
   "detach-netns": {
     type: "boolean",

@@ -73,5 +73,6 @@ export function watchChildren(): () => void {
     for (const child of running) child.poll();
   };
   process.on("SIGCHLD", ask);
+  ask(); // what came before is not told again
   return () => process.off("SIGCHLD", ask);
 }

@@ -10,6 +10,7 @@ import { environmentList, type RunOptions } from "../options/run-options.ts";
 import type { PlannedRun } from "../plan/planner.ts";
 import { printAction } from "../plan/print.ts";
 import type { Action, StepOf } from "../plan/steps.ts";
+import type { HostAccessPorts } from "../ports/host-access.ts";
 import type { Ports } from "../ports/ports.ts";
 import { formatPortSpec } from "../ports/spec.ts";
 import { chooseStorage } from "../profiles/choose-storage.ts";
@@ -42,6 +43,8 @@ export interface Instance {
   apiFd: number;
   /** The published ports; loaded when somebody asks for them. Undefined where there is no driver for any. */
   ports(): Promise<Ports | undefined>;
+  /** The host's ports that are open inside, if there are any. */
+  hostPorts: HostAccessPorts | undefined;
 }
 
 /** What the steps of one launch leave for later ones. */
@@ -64,6 +67,7 @@ interface Launch {
   startTarget?: Instance["startTarget"];
   targetErrors?: Instance["targetErrors"];
   ports?: Promise<Ports | undefined>;
+  hostPorts?: HostAccessPorts;
   /** What steps found out that the target is to be told. */
   extraArgs: string[];
 }
@@ -145,6 +149,14 @@ const handlers: Handlers = {
   publish: async (launch, { ports }) => {
     const published = await (await portsOf(launch))?.table.addAll(ports);
     for (const { spec } of published ?? []) log.info(`published ${formatPortSpec(spec)}`);
+  },
+
+  "open-host-ports": async (launch, { ports }) => {
+    const { HostAccessPorts } = await import("../ports/host-access.ts");
+    const hostPorts = new HostAccessPorts(made(launch.control, "init"), launch.signals.check);
+    launch.hostPorts = hostPorts;
+    launch.scope.defer(() => hostPorts.close());
+    await hostPorts.open(ports);
   },
 
   "write-child-pid": ({ run, init }) => {
@@ -251,5 +263,6 @@ export async function launch(run: PlannedRun, options: RunOptions, scope: Scope,
     startHelper: () => made(state.startHelper, "a network helper")(),
     apiFd: made(state.apiFd, "api.sock"),
     ports: () => portsOf(state),
+    hostPorts: state.hostPorts,
   };
 }

@@ -140,6 +140,10 @@ export function bindSocket({ family, kind, v6only, address, port }: SocketSpec):
 /** The port that a socket is bound to. */
 export const boundPort = (fd: number): number => check(ffi("rl_bound_port", fd), "getsockname");
 
+/** The socket that `rlkit-ns bind` hands over on this one. Waits for it. Throws what binding failed with. */
+export const receiveSocket = (fd: number, object: string): number =>
+  check(ffi("rl_receive_socket", fd), "bind", object);
+
 /** Who connected a Unix socket (SO_PEERCRED, unix(7)): uid and pid as this process's namespaces number them. */
 export function peer(fd: number): { uid: number; pid: number } {
   const out = Buffer.alloc(8);

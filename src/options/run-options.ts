@@ -7,6 +7,7 @@ import type { NetworkName, NetworkOptions } from "../network/driver.ts";
 import type { PortDriverName, PortSpec } from "../ports/driver.ts";
 import { parsePortSpec } from "../ports/spec.ts";
 import { parseCidr } from "./cidr.ts";
+import { type HostAccess, parseHostAccess } from "./host-access.ts";
 import { type ProfileName, resolveSupervision, type SupervisionOptions } from "./supervision.ts";
 
 /** The target's environment, by name. */
@@ -28,6 +29,7 @@ export interface RunOptions {
     keepClient: boolean;
     backend: "auto" | "nft" | "iptables";
   };
+  hostAccess: HostAccess;
   namespaces: { pid: boolean; uts: boolean; ipc: boolean; cgroup: boolean };
   /** The target stays in the host's network namespace, and the new one is at `netns` in the state directory. */
   detachNetns: boolean;
@@ -114,6 +116,16 @@ const copiedUp: Record<ProfileName, readonly string[]> = {
   plain: [],
 };
 
+/** dockerd's containers are other people's programs: no way to the host's loopback unless asked for. */
+function hostAccessOf(given: string | undefined, disabled: boolean | undefined, profile: ProfileName): HostAccess {
+  if (given === undefined) return { all: !(disabled ?? profile !== "plain"), ports: [] };
+  const access = parseHostAccess(given);
+  if (disabled !== undefined && disabled === access.all) {
+    throw usage(`--host-access=${given} and --disable-host-loopback${disabled ? "" : "=false"} contradict each other`);
+  }
+  return access;
+}
+
 function evacuation(name: string | undefined, { cgroupns, pidns }: Parsed["values"]): string | undefined {
   if (name === undefined) return undefined;
   for (const [option, given] of Object.entries({ cgroupns, pidns })) {
@@ -176,6 +188,7 @@ export function resolveRunOptions(
 
   if (values.reaper === "true" && values.pidns !== true) throw usage("--reaper=true requires --pidns");
 
+  const hostAccess = hostAccessOf(text("host-access"), values["disable-host-loopback"] as boolean | undefined, profile);
   const uidMap = list("uid-map");
   const gidMap = list("gid-map");
   if (uidMap.length > 0 !== gidMap.length > 0) {
@@ -199,8 +212,7 @@ export function resolveRunOptions(
       mtu,
       ifname,
       cidr: parseCidr(text("cidr")),
-      // dockerd's containers are other people's programs: no way to the host's loopback unless asked for.
-      disableHostLoopback: (values["disable-host-loopback"] as boolean | undefined) ?? profile !== "plain",
+      disableHostLoopback: !hostAccess.all,
       ipv6: values.ipv6 === true,
     },
     ports: {
@@ -209,6 +221,7 @@ export function resolveRunOptions(
       keepClient: values["source-ip-transparent"] !== false,
       backend: text("source-ip-transparent-backend") as RunOptions["ports"]["backend"],
     },
+    hostAccess,
     namespaces: {
       pid: values.pidns === true,
       uts: values.utsns === true,

@@ -15,7 +15,7 @@ import { inside } from "./inside.ts";
 import { kernelFileSystems, propagation } from "./mounts.ts";
 import { configureNetwork, nameResolution, startHelper } from "./networking.ts";
 import { Clone, Mount } from "./operations.ts";
-import { forwarding, portNotes, publish } from "./publishing.ts";
+import { forwarding, hostPorts, portNotes, publish } from "./publishing.ts";
 import type { Plan, Step } from "./steps.ts";
 
 /** What a run will do, and where: the plan with the few values that others want to know. */
@@ -61,6 +61,7 @@ export function planRun(options: RunOptions, facts: HostFacts): PlannedRun {
     ...(network.kind === "helper" ? nameResolution(options, stateDir, facts, copied) : []),
     ...profile.steps,
     ...publish(options.ports.publish, portDriver),
+    ...hostPorts(options.hostAccess, network),
     { do: "write-child-pid", why: "init's pid: nsenter and RootlessKit's clients look for it" },
     { do: "listen-api", why: "before the target starts: dockerd 28 and later asks at once and does not ask again" },
     ...(notify === undefined ? [] : [listenNotify(notify)]),

@@ -1,3 +1,4 @@
+import { formatHostPort } from "../options/host-access.ts";
 import { formatPortSpec } from "../ports/spec.ts";
 import { Clone, Mount, type Operation } from "./operations.ts";
 import type { Action, Plan } from "./steps.ts";
@@ -90,6 +91,8 @@ export function printAction(action: Action): string {
       return `try storage drivers on ${action.dataRoot}: ${action.candidates.join(", ")}`;
     case "publish":
       return `publish ${action.ports.map(formatPortSpec).join(", ")} (${action.driver})`;
+    case "open-host-ports":
+      return `open the host's ports ${action.ports.map(formatHostPort).join(", ")} inside`;
     case "write-child-pid":
       return "write child_pid to the state directory";
     case "listen-notify":

@@ -1,6 +1,8 @@
 import { join } from "node:path";
 import { RlkitError } from "../errors.ts";
+import type { Network } from "../network/choose.ts";
 import type { Forwarding } from "../network/driver.ts";
+import type { HostAccess } from "../options/host-access.ts";
 import { losses } from "../ports/capabilities.ts";
 import type { PortDriverName, PortSpec } from "../ports/driver.ts";
 import type { Note } from "../profiles/profile.ts";
@@ -29,6 +31,20 @@ export function forwarding(driver: PortDriverName, stateDir: string, pesto: stri
 export function portNotes([first]: readonly PortSpec[], driver: PortDriverName): Note[] {
   const text = first !== undefined && driver === "implicit" ? losses(driver, first) : undefined;
   return text === undefined ? [] : [{ level: "warn", text }];
+}
+
+/** Opens ports of the host's loopback address inside. Throws where inside and outside are the same. */
+export function hostPorts({ ports }: HostAccess, network: Network): Step[] {
+  if (ports.length === 0) return [];
+  if (network.kind === "host") {
+    throw new RlkitError(
+      "USAGE",
+      "--host-access makes no sense with --net=host: everything of the host is reachable already",
+    );
+  }
+  return [
+    { do: "open-host-ports", ports, why: "these, and nothing else of the host, are reached at their numbers inside" },
+  ];
 }
 
 /** Publishes the ports of `-p`, all or none. Throws where the driver can't publish any. */

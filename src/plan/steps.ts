@@ -1,5 +1,6 @@
 import type { IdMap } from "../idmap/map.ts";
 import type { HelperDriver } from "../network/driver.ts";
+import type { HostPort } from "../options/host-access.ts";
 import type { Activation } from "../options/run-options.ts";
 import type { PortDriverName, PortSpec } from "../ports/driver.ts";
 import type { StorageDriver } from "../profiles/storage.ts";
@@ -24,6 +25,7 @@ export type Action =
   | { do: "write-state-file"; name: string; content: string }
   | { do: "choose-storage"; dataRoot: string; candidates: readonly StorageDriver[] }
   | { do: "publish"; driver: PortDriverName; ports: readonly PortSpec[] }
+  | { do: "open-host-ports"; ports: readonly HostPort[] }
   | { do: "write-child-pid" }
   | { do: "listen-api" }
   | { do: "listen-notify"; path: string }

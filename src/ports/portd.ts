@@ -41,7 +41,8 @@ interface Process {
  * first port, and again whenever it ends: the listeners are kept here, so clients wait meanwhile, and none is refused.
  */
 export class Portd implements DataPlane {
-  readonly #control: Control;
+  readonly #control: Pick<Control, "spawn" | "onEnd" | "signal">;
+  readonly #name: string;
   readonly #interrupted: () => void;
   #process: Promise<Process> | undefined;
   #attached = false;
@@ -56,8 +57,10 @@ export class Portd implements DataPlane {
   /** Has a new portd serve what the last one did. */
   replay: (plane: Pick<DataPlane, "listen">) => Promise<void> = async () => {};
 
-  constructor(control: Control, interrupted: () => void) {
+  /** `direction` tells it from another one in the log. */
+  constructor(control: Pick<Control, "spawn" | "onEnd" | "signal">, interrupted: () => void, direction = "") {
     this.#control = control;
+    this.#name = direction === "" ? "rlkit-ns portd" : `rlkit-ns portd ${direction}`;
     this.#interrupted = interrupted;
   }
 
@@ -75,7 +78,7 @@ export class Portd implements DataPlane {
   get degraded(): string | undefined {
     this.#failures = this.#failures.filter((at) => at > Date.now() - WINDOW);
     if (this.#failures.length < MANY) return undefined;
-    return `rlkit-ns portd failed ${MANY} times within ${WINDOW / 1000} s: published ports are not served until it comes back; next try in ${LAST_DELAY / 1000} s`;
+    return `${this.#name} failed ${MANY} times within ${WINDOW / 1000} s: published ports are not served until it comes back; next try in ${LAST_DELAY / 1000} s`;
   }
 
   /**
@@ -156,7 +159,7 @@ export class Portd implements DataPlane {
         fds,
       });
       portd = pid;
-      log.debug("started rlkit-ns portd", { pid });
+      log.debug(`started ${this.#name}`, { pid });
       if (this.#attached) await socket.attach();
       this.#control.onEnd(pid, (status) => void this.#ended(socket, status));
     } catch (cause) {
@@ -187,7 +190,7 @@ export class Portd implements DataPlane {
   #kill(pid: number, socket: FrameSocket<PortdMessage>): void {
     if (this.#closed || this.#hung.has(socket)) return;
     this.#hung.add(socket);
-    log.warn("rlkit-ns portd does not answer: starting it again");
+    log.warn(`${this.#name} does not answer: starting it again`);
     this.#control.signal(pid, SIGKILL).catch((error: Error) => log.debug(error.message));
   }
 
@@ -196,7 +199,7 @@ export class Portd implements DataPlane {
     socket.close();
     if (this.#closed || process?.socket !== socket) return;
     this.#process = undefined;
-    const what = `rlkit-ns portd has ended (status ${shellStatus(status)}), with the connections that it forwarded`;
+    const what = `${this.#name} has ended (status ${shellStatus(status)}), with the connections that it forwarded`;
     if (!this.#hung.has(socket) && this.degraded === undefined) log.warn(`${what}; starting it again`);
     this.#startAgain();
   }

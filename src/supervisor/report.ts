@@ -68,13 +68,15 @@ const policyText = ({ supervision: { restart, max } }: RunOptions): string =>
 function processes({ init }: Instance, helper: HelperKeeper | undefined): KeptProcess[] {
   const kept = (name: string, pid: number): KeptProcess => ({ name, pid, rss: memoryOf(pid) });
   // What holds a detached network namespace has the same name.
-  const isPortd = ({ parent, name, pid }: Descendant): boolean =>
-    parent === init.pid && name === "rlkit-ns" && argumentsOf(pid)[1] === "portd";
-  const portd = descendants(init.pid).filter(isPortd);
+  const portdsOf = (pid: number): Descendant[] =>
+    descendants(pid).filter(
+      ({ parent, name, pid: own }) => parent === pid && name === "rlkit-ns" && argumentsOf(own)[1] === "portd",
+    );
   return [
     kept("rlkit", process.pid),
     kept("rlkit-ns init", init.pid),
-    ...portd.map(({ pid }) => kept("rlkit-ns portd", pid)),
+    ...portdsOf(init.pid).map(({ pid }) => kept("rlkit-ns portd", pid)),
+    ...portdsOf(process.pid).map(({ pid }) => kept("rlkit-ns portd to the host", pid)),
     ...(helper === undefined ? [] : descendants(helper.pid).map(({ pid }) => kept(helper.name, pid))),
   ];
 }

@@ -31,6 +31,7 @@ export async function supervised(
   const { supervision } = options;
   const ports = await instance.ports();
   await ports?.portd?.attach();
+  await instance.hostPorts?.portd.attach();
   const output = targetErrors === undefined ? undefined : new Output(targetErrors);
   scope.defer(() => output?.drain());
   await output?.attach();
