@@ -41,6 +41,13 @@ export const runOptions: OptionTable = {
       "what of the host's 127.0.0.1 is reachable inside: none, all (at 10.0.2.2), or PORT[/udp],… at their numbers",
     ...network,
   },
+  "cloud-metadata": {
+    type: "string",
+    choices: ["allow", "block"],
+    default: "allow",
+    describe: "block: no way from inside to 169.254.169.254, where clouds tell keys",
+    ...network,
+  },
   ipv6: { type: "boolean", describe: "IPv6 as well", ...network },
   "detach-netns": {
     type: "boolean",

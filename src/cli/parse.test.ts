@@ -91,6 +91,7 @@ test("the options of run: what is not given has its default or none", () => {
     "source-ip-transparent": true,
     "source-ip-transparent-backend": "auto",
     reaper: "auto",
+    "cloud-metadata": "allow",
     "subid-source": "auto",
     "live-restore": "auto",
     "log-level": "info",

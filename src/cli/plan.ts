@@ -3,6 +3,7 @@ import { resolveRunOptions } from "../options/run-options.ts";
 import { printed } from "../output.ts";
 import { planRun } from "../plan/planner.ts";
 import { printAction, printPlan } from "../plan/print.ts";
+import { settle } from "../plan/settle.ts";
 import type { Command } from "./command.ts";
 import { runOptions } from "./options.ts";
 
@@ -14,7 +15,8 @@ export const command: Command = {
 
   async run(parsed) {
     const options = resolveRunOptions(parsed, process.env, process.cwd());
-    const { steps } = planRun(options, gatherFacts(options));
+    const facts = gatherFacts(options);
+    const { steps } = planRun(settle(options, facts), facts);
     const json = (): string =>
       `${JSON.stringify(
         steps.map((step) => ({ what: printAction(step), ...step })),

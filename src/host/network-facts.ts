@@ -1,7 +1,8 @@
-import { closeSync, constants, openSync, readFileSync } from "node:fs";
+import { closeSync, constants, openSync, readFileSync, realpathSync } from "node:fs";
 import { startCapture } from "../native/capture.ts";
 import type { NetworkFacts } from "../network/choose.ts";
 import type { Helper, HelperDriver } from "../network/driver.ts";
+import { routedNetworks } from "../network/free-cidr.ts";
 import { pasta } from "../network/pasta.ts";
 import { slirp4netns } from "../network/slirp4netns.ts";
 import type { RunOptions } from "../options/run-options.ts";
@@ -14,8 +15,23 @@ function probe(driver: HelperDriver, name: string, path: string): () => Helper |
   const help = startCapture(program, ["--help"], [`PATH=${path}`]);
   return () => {
     const { output } = help();
-    return { path: program, features: new Set(driver.probes.filter((option) => output.includes(option))) };
+    const features = driver.probes.filter((option) => output.includes(option) && !(option === SANDBOX && isOutside()));
+    return { path: program, features: new Set(features) };
   };
+}
+
+const SANDBOX = "--enable-sandbox";
+
+/**
+ * Whether /etc/resolv.conf is a link to where slirp4netns does not see it in its sandbox, which has nothing but /etc and /run: then
+ * it would answer no question for names.
+ */
+function isOutside(): boolean {
+  try {
+    return !/^\/(etc|run)\//.test(realpathSync("/etc/resolv.conf"));
+  } catch {
+    return false; // there is none, in its sandbox or outside
+  }
 }
 
 function tunProblem(): string | undefined {
@@ -31,13 +47,11 @@ function tunProblem(): string | undefined {
 }
 
 /** A route to 0.0.0.0 with mask 0 (proc_pid_net(5)). */
-function hasDefaultRoute(): boolean {
-  return readFileSync("/proc/net/route", "latin1")
-    .split("\n")
-    .some((line) => {
-      const fields = line.split("\t");
-      return fields[1] === "00000000" && fields[7] === "00000000";
-    });
+function hasDefaultRoute(routes: string): boolean {
+  return routes.split("\n").some((line) => {
+    const fields = line.split("\t");
+    return fields[1] === "00000000" && fields[7] === "00000000";
+  });
 }
 
 /**
@@ -53,11 +67,13 @@ export function startNetworkFacts({ name, programs = {} }: RunOptions["network"]
     pasta: name === "slirp4netns" ? absent : probe(pasta, programs.pasta ?? pasta.name, path),
     slirp4netns: name === "pasta" ? absent : probe(slirp4netns, programs.slirp4netns ?? slirp4netns.name, path),
   };
+  const routes = readFileSync("/proc/net/route", "latin1");
   return () => ({
     pasta: probes.pasta(),
     slirp4netns: probes.slirp4netns(),
     pesto: findProgram(programs.pesto ?? "pesto", path),
     tunProblem: tunProblem(),
-    defaultRoute: hasDefaultRoute(),
+    defaultRoute: hasDefaultRoute(routes),
+    routed: routedNetworks(routes),
   });
 }

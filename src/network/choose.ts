@@ -1,5 +1,6 @@
 import { RlkitError } from "../errors.ts";
 import type { Helper, HelperDriver, NetworkName } from "./driver.ts";
+import type { Ipv4Network } from "./free-cidr.ts";
 import { pasta } from "./pasta.ts";
 import { slirp4netns } from "./slirp4netns.ts";
 
@@ -13,6 +14,8 @@ export interface NetworkFacts {
   tunProblem: string | undefined;
   /** Whether the host has a default route: pasta copies its interface's settings from there. */
   defaultRoute: boolean;
+  /** The IPv4 networks to which the host has routes. */
+  routed?: readonly Ipv4Network[];
   /** Why pasta, which looked usable, was not when it was started. */
   pastaFailure?: string;
 }

@@ -21,6 +21,8 @@ export interface Cidr {
   base: number;
   prefix: number;
   custom: boolean;
+  /** The usual network, to which this host has a route of its own. */
+  insteadOf?: string;
 }
 
 /** The addresses inside the network namespace: x.2, x.3 and x.100 of the network, as RootlessKit's users know them. */

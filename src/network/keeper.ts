@@ -34,6 +34,8 @@ interface KeeperSetting {
   ifname: string;
   /** An address for which the helper answers. */
   gateway: string;
+  /** For a helper that learns the host's name servers only when it starts: what they are now. */
+  nameServers?: () => string;
   lookEvery?: number;
   answers?: Pick<Answers, "within">;
 }
@@ -47,6 +49,7 @@ export class HelperKeeper {
   readonly #backoff = new Backoff();
   readonly #stopping = new AbortController();
   #helper: Helper;
+  #nameServers: string | undefined;
   #lostAt: number | undefined;
   #restarts = 0;
   #degraded: string | undefined;
@@ -56,6 +59,7 @@ export class HelperKeeper {
     const { control, init, ifname, gateway: address } = setting;
     this.#setting = setting;
     this.#helper = setting.first;
+    this.#nameServers = setting.nameServers?.();
     this.#answers = setting.answers ?? new Answers({ control, init, ifname, address });
   }
 
@@ -124,6 +128,10 @@ export class HelperKeeper {
   async #look(): Promise<void> {
     const helper = this.#helper;
     helper.wake();
+    if (this.#lostAt === undefined && this.#nameServers !== this.#setting.nameServers?.()) {
+      this.#lose("does not know of the host's new name servers (/etc/resolv.conf):");
+      return;
+    }
     for (let misses = 0; misses < MISSES; misses += 1) {
       if (this.#lostAt !== undefined || (await this.#answers.within(ANSWER_WITHIN))) return;
     }
@@ -183,6 +191,7 @@ export class HelperKeeper {
 
   async #start(): Promise<void> {
     this.#restarts += 1;
+    this.#nameServers = this.#setting.nameServers?.();
     const helper = this.#setting.start();
     this.#helper = helper;
     await helper.ready(() => {}, glance);

@@ -20,6 +20,8 @@ test("without options: the defaults of a plain command", () => {
       ipv6: false,
     },
     ports: { driver: "auto", publish: [], keepClient: true, backend: "auto" },
+    hostAccess: { all: true, ports: [] },
+    blockMetadata: false,
     namespaces: { pid: false, uts: false, ipc: false, cgroup: false },
     detachNetns: false,
     evacuate: undefined,

@@ -30,6 +30,8 @@ export interface RunOptions {
     backend: "auto" | "nft" | "iptables";
   };
   hostAccess: HostAccess;
+  /** 169.254.169.254, where clouds tell keys, is not to be reached from inside. */
+  blockMetadata: boolean;
   namespaces: { pid: boolean; uts: boolean; ipc: boolean; cgroup: boolean };
   /** The target stays in the host's network namespace, and the new one is at `netns` in the state directory. */
   detachNetns: boolean;
@@ -222,6 +224,7 @@ export function resolveRunOptions(
       backend: text("source-ip-transparent-backend") as RunOptions["ports"]["backend"],
     },
     hostAccess,
+    blockMetadata: text("cloud-metadata") === "block",
     namespaces: {
       pid: values.pidns === true,
       uts: values.utsns === true,

@@ -1,9 +1,11 @@
 import { join } from "node:path";
+import { RlkitError } from "../errors.ts";
 import type { HostFacts } from "../host/facts.ts";
 import { cString, encodeMessages, Flag, u32 } from "../native/netlink-messages.ts";
 import type { Network } from "../network/choose.ts";
-import { addresses, type Forwarding, type NetworkOptions, type ReasonedInstruction } from "../network/driver.ts";
+import { addresses, type Forwarding, ipv4, type NetworkOptions, type ReasonedInstruction } from "../network/driver.ts";
 import type { RunOptions } from "../options/run-options.ts";
+import type { Note } from "../profiles/profile.ts";
 import { inside } from "./inside.ts";
 import { Mount, type Operation } from "./operations.ts";
 import type { Step } from "./steps.ts";
@@ -49,6 +51,42 @@ export function configureNetwork(options: NetworkOptions, network: Network): Ste
   if (network.kind !== "helper") return lo;
   const ready: Step = { do: "await-helper", why: "no address before there is somebody to carry packets" };
   return [...lo, ready, ...network.driver.after(options).map(asStep)];
+}
+
+const RTM_NEWROUTE = 24;
+const UNREACHABLE = 7; // the type of the route (rtnetlink(7))
+
+/** Where clouds tell their virtual machines who they are, keys included: 169.254.169.254 and fd00:ec2::254. */
+const metadataAddresses = [
+  [2, Buffer.from([169, 254, 169, 254])],
+  [10, Buffer.from("fd000ec2000000000000000000000254", "hex")],
+] as const;
+
+/** No way to the cloud's metadata from inside, if it is not to be reached. */
+export function blockMetadata({ blockMetadata: isBlocked }: RunOptions, network: Network): Step[] {
+  if (!isBlocked) return [];
+  if (network.kind === "host") {
+    throw new RlkitError(
+      "USAGE",
+      "--cloud-metadata=block is not possible with --net=host: the network is the host's own",
+    );
+  }
+  return metadataAddresses.map(([family, address]) => {
+    const body = Buffer.from([family, address.length * 8, 0, 0, 254, 4, 0, UNREACHABLE, 0, 0, 0, 0]); // struct rtmsg
+    const attributes = [[1, address]] as const;
+    const flags = Flag.request | Flag.ack | Flag.create | Flag.replace;
+    const op: Operation = ["netlink", 0, encodeMessages([{ type: RTM_NEWROUTE, flags, body, attributes }])];
+    return inside(op, "no way to the cloud's metadata service from inside", {
+      onFailure: family === 2 ? "stop" : "ignore", // a kernel without IPv6 has no way there
+    });
+  });
+}
+
+/** What somebody is to know who expects the usual. */
+export function networkNotes({ network: { cidr } }: RunOptions, { kind }: Network): Note[] {
+  if (cidr.insteadOf === undefined || kind !== "helper") return [];
+  const text = `this host has a route to ${cidr.insteadOf}: inside, the network is ${ipv4(cidr.base)}/${cidr.prefix} (--cidr)`;
+  return [{ level: "info", text }];
 }
 
 /** resolv.conf and hosts of the new network: written to the state directory and, where the target is in it, bound onto those in /etc. */

@@ -13,7 +13,7 @@ import { copyUp } from "./copy-up.ts";
 import { idMaps } from "./id-maps.ts";
 import { inside } from "./inside.ts";
 import { kernelFileSystems, propagation } from "./mounts.ts";
-import { configureNetwork, nameResolution, startHelper } from "./networking.ts";
+import { blockMetadata, configureNetwork, nameResolution, networkNotes, startHelper } from "./networking.ts";
 import { Clone, Mount } from "./operations.ts";
 import { forwarding, hostPorts, portNotes, publish } from "./publishing.ts";
 import type { Plan, Step } from "./steps.ts";
@@ -58,6 +58,7 @@ export function planRun(options: RunOptions, facts: HostFacts): PlannedRun {
     ...facts.copyUp.flatMap((directory) => copyUp(directory, facts.runId)),
     ...(options.detachNetns ? [] : kernelFileSystems(options, facts, network)),
     ...configureNetwork(options.network, network),
+    ...blockMetadata(options, network),
     ...(network.kind === "helper" ? nameResolution(options, stateDir, facts, copied) : []),
     ...profile.steps,
     ...publish(options.ports.publish, portDriver),
@@ -76,7 +77,7 @@ export function planRun(options: RunOptions, facts: HostFacts): PlannedRun {
       why: "what all this was for",
     },
   ];
-  const notes = [...profile.notes, ...portNotes(options.ports.publish, portDriver)];
+  const notes = [...profile.notes, ...networkNotes(options, network), ...portNotes(options.ports.publish, portDriver)];
   return { steps, stateDir, network, portDriver, profile, notes };
 }
 

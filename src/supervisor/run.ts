@@ -6,12 +6,14 @@ import { Signals } from "../launch/signals.ts";
 import { flushLog } from "../log.ts";
 import type { RunOptions } from "../options/run-options.ts";
 import { type PlannedRun, planRun } from "../plan/planner.ts";
+import { settle } from "../plan/settle.ts";
 import { announce } from "./announce.ts";
 import { supervise } from "./supervise.ts";
 
 /** Starts a target as the options say and stays with it until nothing is to follow; resolves to its last wait status (waitpid(2)). */
-export async function runToEnd(options: RunOptions): Promise<number> {
-  const facts = gatherFacts(options);
+export async function runToEnd(given: RunOptions): Promise<number> {
+  const facts = gatherFacts(given);
+  const options = settle(given, facts);
   const plan = planRun(options, facts);
   const signals = new Signals();
   try {

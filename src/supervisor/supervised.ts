@@ -5,6 +5,7 @@ import type { Scope } from "../launch/scope.ts";
 import { log } from "../log.ts";
 import { addresses } from "../network/driver.ts";
 import { HelperKeeper } from "../network/keeper.ts";
+import { nameServers } from "../network/name-servers.ts";
 import type { RunOptions } from "../options/run-options.ts";
 import type { PlannedRun } from "../plan/planner.ts";
 import type { Ports } from "../ports/ports.ts";
@@ -90,6 +91,7 @@ function keepHelper(
     init: networkPid,
     ifname: options.network.ifname,
     gateway: addresses(options.network).gateway,
+    ...(network.driver.name === "pasta" && { nameServers }),
   });
   keeper.replay = async () => ports?.replay();
   return keeper;
