@@ -34,7 +34,13 @@ const besideTheBundle: Plugin = {
 };
 
 /** What rlkit is called in place of (src/main.ts). */
-const names = ["rootlesskit", "rootlessctl", "dockerd-rootless.sh", "containerd-rootless.sh"];
+const names = [
+  "rootlesskit",
+  "rootlessctl",
+  "dockerd-rootless.sh",
+  "dockerd-rootless-setuptool.sh",
+  "containerd-rootless.sh",
+];
 
 function link(text: string, path: string): void {
   rmSync(path, { force: true });

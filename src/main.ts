@@ -9,10 +9,12 @@ import { printed } from "./output.ts";
 const isHelp = (word: string | undefined): boolean => word === undefined || ["--help", "-h", "help"].includes(word);
 
 /** What rlkit does under another program's name. */
-const personalities: Readonly<Record<string, (argv: readonly string[]) => Promise<number>>> = {
+const personalities: Readonly<Record<string, (argv: readonly string[], name: string) => Promise<number>>> = {
   rootlesskit: async (argv) => (await import("./rootlesskit/rootlesskit.ts")).rootlesskit(argv, process.env),
   "dockerd-rootless.sh": async (argv) =>
     (await import("./rootlesskit/dockerd-rootless.ts")).dockerdRootless(argv, process.env),
+  "dockerd-rootless-setuptool.sh": async (argv, name) =>
+    (await import("./rootlesskit/setuptool.ts")).setuptool(name, argv, process.env),
   "containerd-rootless.sh": async (argv) =>
     (await import("./rootlesskit/containerd-rootless.ts")).containerdRootless(argv, process.env),
   rootlessctl: async (argv) => (await import("./rootlesskit/rootlessctl.ts")).rootlessctl(argv, process.env),
@@ -41,4 +43,4 @@ async function rlkit(argv: readonly string[]): Promise<number> {
 // The one error boundary: a known cause becomes one line, anything else is a defect of rlkit and shows its stack. All output
 // is written synchronously, so nothing is lost by ending at once.
 const [, , calledAs = "", ...argv] = process.argv;
-(personalities[basename(calledAs)] ?? rlkit)(argv).then(exitNow, (error: unknown) => exitNow(report(error)));
+(personalities[basename(calledAs)] ?? rlkit)(argv, calledAs).then(exitNow, (error: unknown) => exitNow(report(error)));

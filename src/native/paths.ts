@@ -8,5 +8,8 @@ export function home(): string {
 /** The native helper: the only executable of rlkit that makes or enters namespaces (AppArmor allows those per path). */
 export const rlkitNs = (): string => join(home(), "libexec", "rlkit-ns");
 
+/** rlkit, and the other names that it goes by. */
+export const binPath = (): string => join(home(), "bin");
+
 /** A directory with nothing but the programs that a target looks for on its PATH (`rootlesskit-docker-proxy`). */
 export const targetPath = (): string => join(home(), "libexec");

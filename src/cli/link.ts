@@ -1,0 +1,72 @@
+import { lstatSync, readdirSync, readlinkSync, realpathSync, rmSync, symlinkSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { RlkitError } from "../errors.ts";
+import { makeDirectories } from "../host/directories.ts";
+import { binPath, targetPath } from "../native/paths.ts";
+import { printed } from "../output.ts";
+import type { Command } from "./command.ts";
+import type { Parsed } from "./options.ts";
+
+/** The programs of this tree: rlkit, and the names under which it stands in for RootlessKit and its companions. */
+function programs(): { name: string; path: string }[] {
+  return [binPath(), targetPath()].flatMap((directory) =>
+    readdirSync(directory)
+      .filter((name) => directory === binPath() || name === "rootlesskit-docker-proxy")
+      .map((name) => ({ name, path: join(directory, name) })),
+  );
+}
+
+type Found = "nothing" | "ours" | "foreign";
+
+function look(link: string, path: string): Found {
+  const found = lstatSync(link, { throwIfNoEntry: false });
+  if (found === undefined) return "nothing";
+  if (!found.isSymbolicLink()) return "foreign";
+  try {
+    // Another tree of rlkit's: it is replaced.
+    return readlinkSync(link) === path || isOurs(realpathSync(link)) ? "ours" : "foreign";
+  } catch {
+    return isOurs(readlinkSync(link)) ? "ours" : "foreign"; // to a tree that is gone
+  }
+}
+
+const isOurs = (path: string): boolean => /\/(bin\/rlkit|libexec\/rlkit-ns)$/.test(path);
+
+async function run({ values, command: [given, ...more] }: Parsed): Promise<number> {
+  if (given === undefined || more.length > 0) {
+    throw new RlkitError("USAGE", "rlkit link takes one directory", {
+      hint: "name one that is on PATH before the others: rlkit link ~/bin",
+    });
+  }
+  const directory = resolve(given);
+  const all = programs().map(({ name, path }) => ({ name, path, link: join(directory, name) }));
+  const foreign = all.filter(({ link, path }) => look(link, path) === "foreign");
+  if (foreign.length > 0 && values.force !== true) {
+    const names = foreign.map(({ link }) => link).join(", ");
+    throw new RlkitError("USAGE", `in the way, and not links of rlkit's: ${names}; nothing was changed`, {
+      hint: "name another directory, or replace them: rlkit link --force",
+    });
+  }
+  try {
+    makeDirectories(directory, 0o755);
+    for (const { link, path } of all) {
+      rmSync(link, { force: true });
+      symlinkSync(path, link);
+    }
+  } catch (cause) {
+    throw new RlkitError("USAGE", `cannot make links in ${directory}: ${(cause as Error).message}`, { cause });
+  }
+  const isFound = (process.env.PATH ?? "").split(":").includes(directory);
+  const note = isFound ? "" : `${directory} is not on PATH: export PATH=${directory}:$PATH\n`;
+  return printed(`${all.map(({ link, path }) => `${link} -> ${path}\n`).join("")}${note}`);
+}
+
+/** `rlkit link`: the names under which rlkit replaces RootlessKit and its companions, in a directory on PATH. */
+export const command: Command = {
+  name: "link",
+  operands: "DIR",
+  describe: "Put links to rlkit into a directory on PATH: rootlesskit, rootlessctl, dockerd-rootless.sh and others",
+  options: { force: { type: "boolean", describe: "replace programs of the same names" } },
+  optionsAnywhere: true,
+  run,
+};

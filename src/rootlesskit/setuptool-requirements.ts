@@ -1,0 +1,134 @@
+import { existsSync, readFileSync } from "node:fs";
+import { userInfo } from "node:os";
+import { findProgram } from "../host/programs.ts";
+import type { Env } from "./script.ts";
+
+/** How a short program ended, and what it wrote. */
+export interface Ran {
+  status: number;
+  output: string;
+}
+
+/** What the tool asks of the machine; tests have another one. */
+export interface Machine {
+  env: Env;
+  user: { name: string; uid: number };
+  /** Runs a program to its end; 127 if there is none of that name. */
+  run(argv: readonly string[], env?: Record<string, string>): Ran;
+  /** The text of a file; undefined if it can't be read. */
+  read(path: string): string | undefined;
+  has(program: string): boolean;
+}
+
+/** This machine. */
+export function thisMachine(env: Env): Machine {
+  const search = `${env.PATH ?? ""}:/sbin:/usr/sbin`;
+  return {
+    env,
+    user: { name: userInfo().username, uid: process.getuid?.() ?? 0 },
+    run([program = "", ...args], more = {}) {
+      const { spawnSync } = process.getBuiltinModule("node:child_process");
+      const { status, stdout, stderr } = spawnSync(program, args, { env: { ...env, ...more }, encoding: "utf8" });
+      return { status: status ?? 127, output: `${stdout ?? ""}${stderr ?? ""}` };
+    },
+    read(path) {
+      try {
+        return existsSync(path) ? readFileSync(path, "utf8") : undefined;
+      } catch {
+        return undefined;
+      }
+    },
+    has: (program) => findProgram(program, search) !== undefined,
+  };
+}
+
+/** A thing that is missing: what it is, for a comment, and the lines that root has to run. */
+export interface Instruction {
+  about: string;
+  lines: readonly string[];
+}
+
+/** What is missing on a machine, and what that means for iptables. */
+export interface Requirements {
+  instructions: Instruction[];
+  /** Without a way to mend it: the distribution is none that is known here. */
+  hopeless: string | undefined;
+  /** iptables can't be used as it is. */
+  noIptables: boolean;
+}
+
+/** The package managers, in the order in which they are looked for. */
+const managers = ["apt-get", "dnf", "yum"] as const;
+
+/** Docker's checks of a machine, in the order and words of its own tool; where that goes by files, iptables is tried instead. */
+export function requirements(machine: Machine, skipIptables: boolean, tryIptables: () => boolean): Requirements {
+  const found: Requirements = { instructions: [], hopeless: undefined, noIptables: false };
+  const manager = managers.find((each) => machine.has(each));
+  const install = (what: string, program: string, packages: Record<(typeof managers)[number], string>): void => {
+    if (manager === undefined) found.hopeless ??= `${program} binary not found. Please install with a package manager.`;
+    else found.instructions.push({ about: what, lines: [`${manager} install -y ${packages[manager]}`] });
+  };
+
+  if (!machine.has("newuidmap")) {
+    const shadow = "shadow-utils";
+    install("Install newuidmap & newgidmap binaries", "newuidmap", { "apt-get": "uidmap", dnf: shadow, yum: shadow });
+  }
+  const iptables = "iptables";
+  if (!machine.has(iptables)) {
+    found.noIptables = true;
+    if (!skipIptables) install("Install iptables", iptables, { "apt-get": iptables, dnf: iptables, yum: iptables });
+  } else if (found.instructions.length === 0 && !tryIptables()) {
+    found.noIptables = true;
+    const isLegacy = machine.run([iptables, "--version"]).output.includes("legacy");
+    const module = isLegacy ? "ip_tables" : "nf_tables";
+    if (!skipIptables) found.instructions.push({ about: `Load ${module} module`, lines: [`modprobe ${module}`] });
+  }
+  found.instructions.push(...kernelSettings(machine), ...subIds(machine));
+  return found;
+}
+
+function kernelSettings({ read }: Machine): Instruction[] {
+  const persist = (about: string, file: string, setting: string): Instruction => ({
+    about: `Set ${about}`,
+    lines: [`cat <<EOT > /etc/sysctl.d/${file}`, setting, "EOT", "sysctl --system"],
+  });
+  const found: Instruction[] = [];
+  const clone = read("/proc/sys/kernel/unprivileged_userns_clone");
+  if (clone !== undefined && clone.trim() !== "1") {
+    const name = "kernel.unprivileged_userns_clone";
+    found.push(persist(name, "50-rootless.conf", `${name} = 1`));
+  }
+  if (read("/proc/sys/user/max_user_namespaces")?.trim() === "0") {
+    const name = "user.max_user_namespaces";
+    found.push(persist(name, "51-rootless.conf", `${name} = 28633`));
+  }
+  return found;
+}
+
+function subIds(machine: Machine): Instruction[] {
+  const { name, uid } = machine.user;
+  return (["uid", "gid"] as const).flatMap((kind) => {
+    const ask = (who: string): boolean =>
+      machine.run(["getsubids", ...(kind === "gid" ? ["-g"] : []), who]).status === 0;
+    const lines = machine.read(`/etc/sub${kind}`)?.split("\n") ?? [];
+    const isThere = machine.has("getsubids")
+      ? ask(name) || ask(String(uid))
+      : lines.some((line) => line.startsWith(`${name}:`) || line.startsWith(`${uid}:`));
+    if (isThere) return [];
+    return [{ about: `Add sub${kind} entry for ${name}`, lines: [`echo "${name}:100000:65536" >> /etc/sub${kind}`] }];
+  });
+}
+
+/** The block that root is to run. */
+export function rootScript(instructions: readonly Instruction[]): string {
+  const lines = instructions.flatMap(({ about, lines: each }) => [`# ${about}`, ...each]);
+  return [
+    "",
+    "########## BEGIN ##########",
+    "sudo sh -eux <<EOF",
+    ...lines,
+    "EOF",
+    "########## END ##########",
+    "",
+  ].join("\n");
+}
