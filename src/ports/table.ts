@@ -65,7 +65,8 @@ export class PortTable {
     const ends = this.#ends;
     const specs = unchecked.map(validatePortSpec);
     const places = specs.filter(({ parentPort }) => parentPort !== 0).map(listenName);
-    const twice = places.find((name, index) => places.indexOf(name) !== index);
+    const known = new Set<string>();
+    const twice = places.find((name) => known.size === known.add(name).size);
     if (twice !== undefined) throw new RlkitError("PORT", `conflict: ${twice} is there twice`);
     const { claims, done } = await this.#reserve(places);
     try {
@@ -146,6 +147,11 @@ export class PortTable {
     } finally {
       done();
     }
+  }
+
+  /** How many ports there are. */
+  get size(): number {
+    return this.#ports.size;
   }
 
   /** The ports, by id. */

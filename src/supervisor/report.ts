@@ -54,7 +54,7 @@ export function reporter(subject: Subject): () => Promise<Status> {
         restarts: helper?.restarts ?? 0,
         dns: plan.network.kind === "helper" ? addresses(options.network).dns : null,
       },
-      ports: { driver: plan.portDriver, count: ports?.table.list().length ?? 0, orphans: ports?.table.orphans ?? 0 },
+      ports: { driver: plan.portDriver, count: ports?.table.size ?? 0, orphans: ports?.table.orphans ?? 0 },
       processes: processes(instance, helper),
       lastLines: output?.lastLines ?? [],
     };

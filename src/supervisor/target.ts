@@ -119,7 +119,7 @@ export class Target implements Hands {
     const { phase, readyAfter, restarts } = this.#supervisor?.state ?? {};
     const name = [this.name, this.#version].filter(Boolean).join(" ");
     const took = phase === "ready" && readyAfter !== undefined ? ` in ${formatSeconds(readyAfter)}` : "";
-    const facts = [count(ports?.table.list().length ?? 0, "port"), count(restarts ?? 0, "restart")];
+    const facts = [count(ports?.table.size ?? 0, "port"), count(restarts ?? 0, "restart")];
     manager.status([`${name} ${phase}${took}`, ...facts, ...(this.#says === undefined ? [] : [this.#says])].join(", "));
   }
 
