@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { isErrno } from "../errors.ts";
 import { log } from "../log.ts";
@@ -18,6 +18,8 @@ export interface DockerFacts {
   /** The storage driver whose data is in the data root already: dockerd stays with it. */
   priorStorage: StorageDriver | undefined;
   fuseOverlayfs: boolean;
+  /** SELinux is in force on this host (selinuxenabled(8)); inside, it always looks as if it were not. */
+  selinux: boolean;
   /** The user's daemon.json: where it is, or would be, and what it says; no settings where it can't be read. */
   configFile: string;
   config: Readonly<Record<string, unknown>> | undefined;
@@ -79,6 +81,7 @@ export function gatherDockerFacts(options: RunOptions, uid: number, passwdHome: 
     config,
     swarm: hasSwarm(settings.dataRoot),
     priorStorage: prior,
+    selinux: existsSync("/sys/fs/selinux/enforce"),
     fuseOverlayfs: findProgram("fuse-overlayfs", path) !== undefined,
     version: isAsked ? versionOf(program, path) : undefined,
   };

@@ -159,6 +159,14 @@ const handlers: Handlers = {
     await hostPorts.open(ports);
   },
 
+  execute: async ({ control, run }, { argv, why }) => {
+    const { executeInside } = await import("./execute-inside.ts");
+    const { status, output } = await executeInside(made(control, "init"), argv, environmentList(run.profile.env)).catch(
+      (error: Error) => ({ status: 127, output: error.message }),
+    );
+    if (status !== 0) log.warn(`${argv.join(" ")}: status ${status}: ${output.trim()} (${why})`);
+  },
+
   "write-child-pid": ({ run, init }) => {
     writeState(run, "child_pid", String(made(init, "init").pid), 0o444);
   },

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { etcAndRun, facts, names, operations, plan, step } from "../../test/helpers/plans.ts";
-import { Mount } from "./operations.ts";
+import { Clone, Mount } from "./operations.ts";
 import type { Step } from "./steps.ts";
 
 describe("the network", () => {
@@ -106,5 +106,35 @@ describe("the network", () => {
       expect.objectContaining({ code }),
     );
     expect(() => plan(["--net=none", "ls"], { network: { ...facts.network, ...network } })).not.toThrow();
+  });
+});
+
+describe("a detached network namespace", () => {
+  test.each(["host", "none", "slirp4netns", "pasta"])("--net=%s: the target stays in the host's", (net) => {
+    const { steps } = plan([`--net=${net}`, "--detach-netns", "--state-dir=/s", "ls"]);
+    expect(operations(steps, "detach_netns")).toEqual([["detach_netns", "/s/netns"]]);
+    const unshared = operations(steps, "unshare").map(([, flags]) => Number(flags));
+    for (const flags of unshared) expect(flags & Clone.net).toBe(0);
+    const order = names(steps);
+    if (net === "slirp4netns") expect(order.indexOf("detach_netns")).toBeLessThan(order.indexOf("tap"));
+    expect(operations(steps, "mount").map(([, , target]) => target)).not.toContain("/sys");
+    expect(operations(steps, "mount").map(([, , target]) => target)).not.toContain("/etc/resolv.conf");
+  });
+});
+
+describe("sockets that would be lost", () => {
+  const notes = (env: Record<string, string>, ...argv: string[]) => plan([...argv, "ls"], {}, env).notes;
+
+  test("an abstract one is warned of, where the network namespace is another", () => {
+    const env = { DBUS_SESSION_BUS_ADDRESS: "unix:abstract=/tmp/dbus-x,guid=1" };
+    expect(notes(env, "--net=none")).toEqual([
+      { level: "warn", text: expect.stringMatching(/^DBUS_SESSION_BUS_ADDRESS names an abstract socket/) },
+    ]);
+    expect(notes(env, "--net=host")).toEqual([]);
+    expect(notes(env, "--net=none", "--detach-netns")).toEqual([]);
+  });
+
+  test("one with a path is not", () => {
+    expect(notes({ DBUS_SESSION_BUS_ADDRESS: "unix:path=/run/user/1/bus" }, "--net=none")).toEqual([]);
   });
 });

@@ -83,7 +83,22 @@ export function blockMetadata({ blockMetadata: isBlocked }: RunOptions, network:
 }
 
 /** What somebody is to know who expects the usual. */
-export function networkNotes({ network: { cidr } }: RunOptions, { kind }: Network): Note[] {
+export function networkNotes(options: RunOptions, network: Network): Note[] {
+  return [...otherCidr(options, network), ...lostSockets(options, network)];
+}
+
+/** Abstract Unix sockets belong to a network namespace (unix(7)): from another one nobody reaches them. */
+function lostSockets({ env, detachNetns }: RunOptions, { kind }: Network): Note[] {
+  if (kind === "host" || detachNetns) return [];
+  const isAbstract = { NOTIFY_SOCKET: /^@/, DBUS_SESSION_BUS_ADDRESS: /unix:(\w+=[^,;]*,)*abstract=/ };
+  return Object.entries(isAbstract).flatMap(([name, like]) => {
+    if (!like.test(env[name] ?? "")) return [];
+    const text = `${name} names an abstract socket (${env[name]}), which can't be reached from a network namespace of its own`;
+    return [{ level: "warn" as const, text }];
+  });
+}
+
+function otherCidr({ network: { cidr } }: RunOptions, { kind }: Network): Note[] {
   if (cidr.insteadOf === undefined || kind !== "helper") return [];
   const text = `this host has a route to ${cidr.insteadOf}: inside, the network is ${ipv4(cidr.base)}/${cidr.prefix} (--cidr)`;
   return [{ level: "info", text }];

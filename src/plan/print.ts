@@ -93,6 +93,8 @@ export function printAction(action: Action): string {
       return `publish ${action.ports.map(formatPortSpec).join(", ")} (${action.driver})`;
     case "open-host-ports":
       return `open the host's ports ${action.ports.map(formatHostPort).join(", ")} inside`;
+    case "execute":
+      return `run ${action.argv.join(" ")}`;
     case "write-child-pid":
       return "write child_pid to the state directory";
     case "listen-notify":
@@ -105,7 +107,8 @@ export function printAction(action: Action): string {
 }
 
 /** Who carries a step out. */
-const who = ({ do: kind }: Action): string => (kind === "inside" || kind === "start-target" ? "inside" : "outside");
+const who = ({ do: kind }: Action): string =>
+  ["inside", "execute", "start-target"].includes(kind) ? "inside" : "outside";
 
 /** The plan as a table for a terminal of that many columns: step, where, what, why. */
 export async function printPlan(plan: Plan, columns: number): Promise<string> {

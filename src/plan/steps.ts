@@ -26,6 +26,8 @@ export type Action =
   | { do: "choose-storage"; dataRoot: string; candidates: readonly StorageDriver[] }
   | { do: "publish"; driver: PortDriverName; ports: readonly PortSpec[] }
   | { do: "open-host-ports"; ports: readonly HostPort[] }
+  /** A program to be run inside; its failure is a line in the log. */
+  | { do: "execute"; argv: readonly string[] }
   | { do: "write-child-pid" }
   | { do: "listen-api" }
   | { do: "listen-notify"; path: string }

@@ -29,6 +29,13 @@ describe("dockerd's plan", () => {
     expect(unlinked(["dockerd"])).not.toContain(dockerFacts.settings.pidFiles[0]);
   });
 
+  test("where SELinux is in force /run gets the label that iptables needs, and dockerd is told", () => {
+    const { steps } = dockerPlan(["dockerd"], { selinux: true });
+    expect(step(steps, "execute").argv).toEqual(["chcon", "system_u:object_r:iptables_var_run_t:s0", "/run"]);
+    expect(step(steps, "start-target").env).toContain("_DOCKERD_ROOTLESS_SELINUX=1");
+    expect(names(dockerPlan(["dockerd"]).steps)).not.toContain("execute");
+  });
+
   test("a detached network namespace is for a dockerd that knows of it", () => {
     const detached = (major: number, minor: number) => () =>
       dockerPlan(["--detach-netns", "dockerd"], { version: { major, minor } });

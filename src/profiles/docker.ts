@@ -44,10 +44,12 @@ export function dockerProfile(options: RunOptions, facts: HostFacts, network: Ne
       HOME: docker.home,
       XDG_RUNTIME_DIR: docker.runtimeDir.path,
       PATH: searchPath(options.env.PATH),
+      ...(docker.selinux && { _DOCKERD_ROOTLESS_SELINUX: "1" }), // dockerd chooses its storage driver by that
     },
     prepare: privateRuntimeDir(docker),
     steps: [
       ...cleanRun(),
+      ...label(docker),
       ...(options.namespaces.pid ? forgetPids(docker) : []),
       ...forwarding(network),
       ...storage(docker),
@@ -79,6 +81,13 @@ function cleanRun(): Step[] {
       onFailure: "ignore",
     }),
   );
+}
+
+/** iptables has its lock in /run, and SELinux lets it touch files of this type only; the host's own /run keeps its label. */
+function label({ selinux }: DockerFacts): Step[] {
+  if (!selinux) return [];
+  const argv = ["chcon", "system_u:object_r:iptables_var_run_t:s0", "/run"];
+  return [{ do: "execute", argv, why: "SELinux: iptables may make its lock in /run inside" }];
 }
 
 /** In a new pid namespace numbers begin anew, and a daemon that was killed may well have had that of a process of today. */

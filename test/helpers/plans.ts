@@ -62,13 +62,14 @@ export const dockerFacts: DockerFacts = {
   swarm: false,
   priorStorage: undefined,
   fuseOverlayfs: true,
+  selinux: false,
   version: { major: 20, minor: 10 },
 };
 export const etcAndRun = ["/etc", "/run"].map((path) => ({ path, bound: [] }));
 
 /** The plan of `rlkit run` with this argv on the host of the facts, changed in some. */
-export function plan(argv: readonly string[], changed: Partial<HostFacts> = {}) {
-  const options = resolveRunOptions(parseQuickly(runOptions, argv), { PATH: "/usr/bin" }, "/");
+export function plan(argv: readonly string[], changed: Partial<HostFacts> = {}, env: Record<string, string> = {}) {
+  const options = resolveRunOptions(parseQuickly(runOptions, argv), { PATH: "/usr/bin", ...env }, "/");
   return planRun(options, { ...facts, ...changed });
 }
 
