@@ -199,3 +199,13 @@ describe("--net=auto says in the log which helper it took, and why", () => {
     expect(stderr).toMatch(/network: slirp4netns, not pasta, because pasta ended with status 3: no way/);
   });
 });
+
+test("a pasta that loses the end of its help, as that of 2025 does into a pipe, is used all the same", async () => {
+  const path = await pathOf("short-help", []);
+  const script = `[ "$1" = --help ] && { /usr/bin/pasta --help 2>&1 | head -c 700; exit 0; }; exec /usr/bin/pasta "$@"`;
+  await writeFile(join(path, "pasta"), `#!/bin/bash\n${script}\n`);
+  await chmod(join(path, "pasta"), 0o755);
+  const env = { PATH: `${path}:${loginEnvironment(user).PATH}` };
+  const { code, stdout, stderr } = await run(["--net=pasta"], ["cat", "/sys/class/net/tap0/mtu"], env);
+  expect([code, stdout], stderr).toEqual([0, "65520\n"]);
+});

@@ -1,5 +1,5 @@
 import { closeSync, constants, openSync, readFileSync, realpathSync } from "node:fs";
-import { startCapture } from "../native/capture.ts";
+import { capture, startCapture } from "../native/capture.ts";
 import type { NetworkFacts } from "../network/choose.ts";
 import type { Helper, HelperDriver } from "../network/driver.ts";
 import { routedNetworks } from "../network/free-cidr.ts";
@@ -13,10 +13,13 @@ function probe(driver: HelperDriver, name: string, path: string): () => Helper |
   const program = findProgram(name, path);
   if (program === undefined) return () => undefined;
   const help = startCapture(program, ["--help"], [`PATH=${path}`]);
+  const known = (output: string): Set<string> =>
+    new Set(driver.probes.filter((option) => output.includes(option) && !(option === SANDBOX && isOutside())));
   return () => {
-    const { output } = help();
-    const features = driver.probes.filter((option) => output.includes(option) && !(option === SANDBOX && isOutside()));
-    return { path: program, features: new Set(features) };
+    const features = known(help().output);
+    if (driver.required.every((option) => features.has(option))) return { path: program, features };
+    // pasta of 2025 loses the end of its help when that is no terminal's; after a mistake it writes all of it, unbuffered.
+    return { path: program, features: known(capture(program, ["--no-such-option"], [`PATH=${path}`]).output) };
   };
 }
 

@@ -1,5 +1,5 @@
 /** One option of a program that is written in Go, as its flag package and urfave/cli know it. */
-export interface GoFlag {
+interface GoFlag {
   kind: "bool" | "string" | "int" | "list";
   alias?: string;
   /** The value where it is not given; "", 0, false or none where nothing is said. */

@@ -15,7 +15,7 @@ import { validate } from "./validate.ts";
 export type Env = Readonly<Record<string, string | undefined>>;
 
 /** An error that is one of the script's own sentences. */
-export const refuse = (text: string): RlkitError => new RlkitError("USAGE", text, { exitStatus: 1 });
+const refuse = (text: string): RlkitError => new RlkitError("USAGE", text, { exitStatus: 1 });
 
 /** One of the shell scripts that start a daemon by way of RootlessKit, and what rlkit does in its place. */
 export interface Script {
@@ -48,7 +48,7 @@ export function runScript(script: Script, argv: readonly string[], env: NodeJS.P
 }
 
 /** The options of `rootlesskit` that the variables amount to; what stands in ..._FLAGS comes last. */
-export function flagsOf(prefix: string, env: Env): string[] {
+function flagsOf(prefix: string, env: Env): string[] {
   const variable = (name: string): string => env[prefix + name] ?? "";
   const net = variable("NET") || chooseNet(env.PATH ?? "");
   if (net === "host") throw refuse(`Unsupported RootlessKit network driver: ${net}`);

@@ -4,7 +4,7 @@ import { findProgram } from "../host/programs.ts";
 import type { Env } from "./script.ts";
 
 /** How a short program ended, and what it wrote. */
-export interface Ran {
+interface Ran {
   status: number;
   output: string;
 }
