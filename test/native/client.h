@@ -34,6 +34,7 @@ struct message {
 	uint32_t id;
 	int count;
 	int32_t values[64]; /* the first of the results, or pid and status */
+	char text[RL_NOTIFY_MAX + 1]; /* of NOTIFIED */
 };
 
 /* Gives init what it must not pass on: an open descriptor, and capabilities to inherit if the test is root. */
@@ -171,6 +172,13 @@ static inline struct message client_receive(const struct client *c)
 	r = (struct reader){.at = body, .end = body + length};
 	m.type = read_u8(&r);
 	m.id = read_u32(&r);
+	if (m.type == RL_NOTIFIED) {
+		uint32_t size = read_u32(&r);
+
+		check(size <= RL_NOTIFY_MAX && (size_t)(r.end - r.at) == size);
+		memcpy(m.text, r.at, size <= RL_NOTIFY_MAX ? size : 0);
+		return m;
+	}
 	m.count = m.type == RL_EXITED ? 2 : read_u16(&r);
 	for (int i = 0; i < m.count; i++) {
 		int32_t value = read_i32(&r);
@@ -256,6 +264,7 @@ struct process {
 	const char *cwd;
 	const char *argv[8];
 	const char *path; /* PATH; none if NULL */
+	const char *variable; /* one more of its environment */
 	int fd_count;
 	int fds[RL_FDS_MAX];
 };
@@ -276,8 +285,10 @@ static inline size_t encode_process(uint8_t *bytes, size_t size, uint32_t id, co
 	write_uint(&w, 2, count);
 	for (uint16_t i = 0; i < count; i++)
 		write_str(&w, p->argv[i]);
-	write_uint(&w, 2, p->path ? 2 : 1);
+	write_uint(&w, 2, 1U + (p->path != NULL) + (p->variable != NULL));
 	write_str(&w, "XPATH=/none");
+	if (p->variable)
+		write_str(&w, p->variable);
 	if (p->path) {
 		snprintf(path, sizeof(path), "PATH=%s", p->path);
 		write_str(&w, path);

@@ -56,6 +56,8 @@ static int take(struct frame *frame)
 		return take_spawn(&frame->body);
 	case RL_SIGNAL:
 		return frame_decode_signal(&frame->body, &signal);
+	case RL_WATCH:
+		return frame_decode_watch(&frame->body);
 	default:
 		return -EPROTO;
 	}

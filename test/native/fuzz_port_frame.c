@@ -19,7 +19,7 @@ static int take_listen(struct reader *body)
 
 static int take(struct frame *frame)
 {
-	uint32_t port;
+	uint32_t port; /* or milliseconds */
 
 	switch (frame->type) {
 	case RL_LISTEN:
@@ -28,6 +28,8 @@ static int take(struct frame *frame)
 		return port_frame_decode_close(&frame->body, &port);
 	case RL_COUNT:
 		return port_frame_decode_count(&frame->body);
+	case RL_HOLD:
+		return port_frame_decode_hold(&frame->body, &port);
 	default:
 		return -EPROTO;
 	}
