@@ -151,11 +151,16 @@ describe.each([
     expect(loop.fetched).toBeGreaterThan(100);
   });
 
-  /** What the run holds when a restart is over: dockerd's containerd and, where there are any, its proxies are there again. */
+  /**
+   * What the run holds when a restart is over: dockerd's containerd and, where there are any, its proxies are there again, and no
+   * page is being served (each connection is a process of the web server's, and two descriptors of portd's).
+   */
   async function settled(init: number): Promise<Holdings> {
     await loop.more();
     const complete = (now: Holdings) =>
-      now.processes.containerd === 1 && (now.processes["docker-proxy"] ?? 0) === (userlandProxy ? pages.length : 0);
+      now.processes.containerd === 1 &&
+      now.processes.httpd === pages.length &&
+      (now.processes["docker-proxy"] ?? 0) === (userlandProxy ? pages.length : 0);
     const what = "dockerd to have all its processes";
     const now = async () => {
       const held = await holdings(user, daemon, init);
