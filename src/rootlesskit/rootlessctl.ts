@@ -1,3 +1,4 @@
+import { existsSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { exchange } from "../api/client.ts";
 import type { Info } from "../api/info.ts";
@@ -124,14 +125,17 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
   const [name = "", ...rest] = global.words;
   const command = subcommands[name];
   if (command === undefined) {
-    printed(name === "" ? goHelp(program) : `No help topic for '${name}'\n`);
-    return name === "" ? 0 : NO_SUCH_COMMAND;
+    if (name === "") return printed(goHelp(program));
+    writeSync(2, `No help topic for '${name}'\n`);
+    return NO_SUCH_COMMAND;
   }
   if (isHelp(rest[0])) return printed(helpOf(name, command));
-  const socket = global.text("socket") || (env.ROOTLESSKIT_STATE_DIR && join(env.ROOTLESSKIT_STATE_DIR, "api.sock"));
-  if (!socket) throw new RlkitError("USAGE", "please specify --socket or set $ROOTLESSKIT_STATE_DIR");
-  const ask: Ask = async <T>(method: string, path: string, body?: unknown) =>
-    (await exchange(socket, { method, path, timeout: ANSWER_DEADLINE }, body)) as T;
+  const ask: Ask = async <T>(method: string, path: string, body?: unknown) => {
+    const socket = global.text("socket") || (env.ROOTLESSKIT_STATE_DIR && join(env.ROOTLESSKIT_STATE_DIR, "api.sock"));
+    if (!socket) throw new RlkitError("USAGE", "please specify --socket or set $ROOTLESSKIT_STATE_DIR");
+    if (!existsSync(socket)) throw new RlkitError("INSTANCE", `stat ${socket}: no such file or directory`);
+    return (await exchange(socket, { method, path, timeout: ANSWER_DEADLINE }, body)) as T;
+  };
   return printed(await command.run(ask, parseGoFlags(command.flags, rest)));
 }
 

@@ -63,16 +63,22 @@ function failed(error: BadFlag | RlkitError): number {
     printError("child ", error.message + hint);
     printError("parent", "child exited: exit status 1");
   } else {
-    printError("parent", error.message + hint);
+    printError("parent", inUse(error.message) ?? error.message + hint);
   }
   return 1;
 }
 
+/** A state directory that another run has, in RootlessKit's words, and who it is. */
+function inUse(message: string): string | undefined {
+  const [, directory, who] = /^cannot use the state directory (.*): it is in use by (.*)$/.exec(message) ?? [];
+  if (directory === undefined) return undefined;
+  return `failed to lock ${directory}/lock, another RootlessKit is running with the same state directory? (${who})`;
+}
+
 async function run(args: GoArguments, env: NodeJS.ProcessEnv): Promise<number> {
   if (args.given("print-semver")) return printed(`${semver(args.text("print-semver"))}\n`);
-  const warnings = validate(args);
   configureLog({ level: args.is("debug") ? "debug" : "warn", write: writeLogrus });
-  for (const text of warnings) log.warn(text);
+  validate(args, log.warn);
   const options = runOptionsOf(args, env);
   try {
     return ended(await runToEnd(options), args.words);
@@ -96,15 +102,23 @@ export function ended(status: number, words: readonly string[]): number {
   return code;
 }
 
+/** Why a program can't be executed, in Go's words. */
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: "no such file or directory",
+  EACCES: "permission denied",
+  ENOEXEC: "exec format error",
+  ENOTDIR: "not a directory",
+  EPERM: "operation not permitted",
+};
+
 /** A command that is not there, in Go's words. */
 function inOneLine(error: unknown, words: readonly string[]): unknown {
   if (!(error instanceof RlkitError) || error.code !== "COMMAND") return error;
   const [name = ""] = words;
-  const why = isErrno(error.cause, "ENOENT")
-    ? name.includes("/")
-      ? `fork/exec ${name}: no such file or directory`
-      : `exec: ${quoted(name)}: executable file not found in $PATH`
-    : error.message;
+  const errno = Object.keys(reasons).find((each) => isErrno(error.cause, each));
+  const isSought = errno === "ENOENT" && !name.includes("/");
+  const known = errno === undefined ? error.message : `fork/exec ${name}: ${reasons[errno]}`;
+  const why = isSought ? `exec: ${quoted(name)}: executable file not found in $PATH` : known;
   return new RlkitError("COMMAND", `command [${words.join(" ")}] exited: ${why}`);
 }
 
@@ -133,7 +147,7 @@ export function runOptionsOf(args: GoArguments, env: NodeJS.ProcessEnv): RunOpti
 export function valuesOf(args: GoArguments) {
   const optional = (name: string): string | undefined => args.text(name) || undefined;
   return {
-    ...{ net: args.text("net"), mtu: args.number("mtu") },
+    ...{ net: args.text("net"), mtu: args.text("net") === "host" ? 0 : args.number("mtu") },
     ...{ cidr: optional("cidr"), ifname: optional("ifname"), ipv6: args.is("ipv6") },
     "disable-host-loopback": args.is("disable-host-loopback"),
     "detach-netns": args.is("detach-netns"),

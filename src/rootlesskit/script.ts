@@ -40,7 +40,7 @@ export function runScript(script: Script, argv: readonly string[], env: NodeJS.P
     }
     const flags = flagsOf(script.prefix, env);
     const args = parseGoFlags(rootlesskitFlags, [...flags, "--", script.program(env), ...argv]);
-    for (const warning of validate(args)) log.warn(warning);
+    validate(args, log.warn);
     const options = runOptionsOf(args, script.profile, env);
     configureLog(options.log);
     return ended(await runToEnd(options), args.words);

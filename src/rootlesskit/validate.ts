@@ -1,4 +1,7 @@
+import { existsSync, readFileSync } from "node:fs";
+import { normalize } from "node:path";
 import { RlkitError } from "../errors.ts";
+import { findProgram } from "../host/programs.ts";
 import { parsePortSpec } from "../ports/spec.ts";
 import { type GoArguments, quoted } from "./go-flags.ts";
 
@@ -12,11 +15,10 @@ const networks = ["host", "none", "pasta", "slirp4netns", "vpnkit", "lxc-user-ni
 const portDrivers = ["none", "implicit", "builtin", "slirp4netns", "gvisor-tap-vsock", "pesto"];
 
 /**
- * RootlessKit's own checks of its command line, in its order: which of several mistakes is told matters to scripts. Returns what it
- * would warn of. Throws with its words. Whatever only rlkit can do (builtin ports with pasta) passes.
+ * RootlessKit's own checks of its command line, in its order: which of several mistakes is told matters to scripts. Warns of what it
+ * warns of, and throws with its words. Whatever only rlkit can do (builtin ports with pasta) passes.
  */
-export function validate(args: GoArguments): string[] {
-  const warnings: string[] = [];
+export function validate(args: GoArguments, warn: (text: string) => void): void {
   if (args.words.length === 0) throw refusal("no command specified");
   checkEvacuation(args);
   const net = args.text("net");
@@ -25,19 +27,27 @@ export function validate(args: GoArguments): string[] {
   checkCidr(args.text("cidr"));
   if (args.text("ifname").includes("/")) throw refusal('ifname must not contain "/"');
   if (args.is("ipv6")) {
-    warnings.push("ipv6 is experimental");
-    if (net !== "pasta" && net !== "slirp4netns") warnings.push(`--ipv6 is discarded for --net=${net}`);
+    warn("ipv6 is experimental");
+    if (net !== "pasta" && net !== "slirp4netns") warn(`--ipv6 is discarded for --net=${net}`);
   }
   if (net !== "host" && net !== "none" && !args.is("disable-host-loopback")) {
-    warnings.push(
+    warn(
       "specifying --disable-host-loopback is highly recommended to prohibit connecting to 127.0.0.1:* on the host namespace (requires pasta, slirp4netns, or VPNKit)",
     );
   }
-  checkNetwork(args, net);
+  checkNetwork(args, net, warn);
   checkPorts(args, net);
   for (const spec of args.list("publish")) parsePortSpec(spec);
+  checkPropagation(args.text("propagation"), warn);
   checkProcess(args);
-  return warnings;
+  checkInside(args, warn);
+}
+
+/** A program that an option names, as Go's exec.LookPath finds it. */
+function checkProgram(name: string): void {
+  if (findProgram(name, process.env.PATH ?? "") !== undefined) return;
+  const why = name.includes("/") ? `stat ${name}: no such file or directory` : "executable file not found in $PATH";
+  throw refusal(`exec: ${quoted(name)}: ${why}`);
 }
 
 function checkEvacuation(args: GoArguments): void {
@@ -62,7 +72,7 @@ function checkCidr(text: string): void {
   throw refusal(`cidr must be like ${shown}/${prefix}, not like ${text}`);
 }
 
-function checkNetwork(args: GoArguments, net: string): void {
+function checkNetwork(args: GoArguments, net: string, warn: (text: string) => void): void {
   if (!networks.includes(net)) throw refusal(`unknown network mode: ${net}`);
   if (args.text("cidr") !== "" && !["pasta", "slirp4netns", "gvisor-tap-vsock"].includes(net)) {
     throw refusal(`custom cidr is not supported for --net=${net}`);
@@ -71,6 +81,8 @@ function checkNetwork(args: GoArguments, net: string): void {
     throw refusal(`ifname cannot be specified for --net=${net}`);
   }
   if (net === "gvisor-tap-vsock" && args.is("ipv6")) throw refusal("--ipv6 is not supported for gvisor-tap-vsock");
+  if (net === "host" && args.number("mtu") > 0) warn(`unsupported mtu for --net=host: ${args.number("mtu")}`);
+  if (net === "pasta") checkProgram(args.text("pasta-binary"));
   if (net !== "slirp4netns") return;
   for (const name of ["slirp4netns-sandbox", "slirp4netns-seccomp"]) {
     if (!modes.includes(args.text(name))) throw refusal(`unsupported ${name} mode: ${quoted(args.text(name))}`);
@@ -78,6 +90,7 @@ function checkNetwork(args: GoArguments, net: string): void {
   if (args.text("slirp4netns-sandbox") === "true" && args.is("detach-netns")) {
     throw refusal("--slirp4netns-sandbox=true conflicts with --detach-netns");
   }
+  checkProgram(args.text("slirp4netns-binary"));
 }
 
 function checkPorts(args: GoArguments, net: string): void {
@@ -112,6 +125,35 @@ function checkProcess(args: GoArguments): void {
   if (!["auto", "true", "false"].includes(reaper)) throw new InsideError(`unknown reaper mode: ${reaper}`);
   if (reaper === "true" && !args.is("pidns")) throw new InsideError("reaper requires --pidns");
 }
+
+function checkPropagation(propagation: string, warn: (text: string) => void): void {
+  if (/^r?private$/.test(propagation) || isRootShared()) return;
+  warn(
+    `The host root filesystem is mounted as "". Setting child propagation to ${quoted(propagation)} is not supported.`,
+  );
+}
+
+/** What comes up when directories are copied up, and the command is looked for. */
+function checkInside(args: GoArguments, warn: (text: string) => void): void {
+  const [program] = args.words;
+  if (program === "") throw new InsideError("command [] exited: exec: no command");
+  const copied = args.list("copy-up").map((directory) => normalize(directory));
+  for (const directory of copied) {
+    if (directory === "/tmp") throw new InsideError("/tmp cannot be copied up");
+    if (!existsSync(directory)) {
+      throw new InsideError(`failed to create bind mount on ${directory}: no such file or directory`);
+    }
+  }
+  const net = args.text("net");
+  if (net !== "host" && net !== "none" && !args.is("detach-netns") && !copied.includes("/etc")) {
+    warn(
+      "Mounting /etc/resolv.conf without copying-up /etc. Note that /etc/resolv.conf in the namespace will be unmounted when it is recreated on the host. Unless /etc/resolv.conf is statically configured, copying-up /etc is highly recommended. Please refer to RootlessKit documentation for further information.",
+    );
+  }
+}
+
+/** Whether mounts of the host can reach a slave of / (proc_pid_mountinfo(5)). */
+const isRootShared = (): boolean => / \/ \/ .*shared:/.test(readFileSync("/proc/self/mountinfo", "utf8"));
 
 /** Of what RootlessKit's child complains: told in two lines. */
 export class InsideError extends RlkitError {
