@@ -7,7 +7,7 @@ import { loginEnvironment, nodeDirectory } from "./helpers/environment.ts";
 import { instance } from "./helpers/instance.ts";
 import { loopbackServer } from "./helpers/loopback.ts";
 import { commandLine, descendants, type Process } from "./helpers/processes.ts";
-import { type Result, rlkit } from "./helpers/run.ts";
+import { type Result, rlkit, start, tree } from "./helpers/run.ts";
 import { testUser, type User } from "./helpers/user.ts";
 import { until } from "./helpers/wait.ts";
 import { webServer } from "./helpers/web.ts";
@@ -208,4 +208,25 @@ test("a pasta that loses the end of its help, as that of 2025 does into a pipe, 
   const env = { PATH: `${path}:${loginEnvironment(user).PATH}` };
   const { code, stdout, stderr } = await run(["--net=pasta"], ["cat", "/sys/class/net/tap0/mtu"], env);
   expect([code, stdout], stderr).toEqual([0, "65520\n"]);
+});
+
+describe.each(["gvisor-tap-vsock", "vpnkit", "lxc-user-nic"])("--net=%s, which rlkit does not have", (net) => {
+  const read = ["cat", "/sys/class/net/tap0/mtu"];
+  const warning = `rlkit has no ${net}: the network is pasta's in its place (--net=pasta)`;
+
+  test("goes on to work, by another network, with one warning", async () => {
+    const { code, stdout, stderr } = await run([`--net=${net}`, "--mtu=65520"], read);
+    expect([code, stdout], stderr).toEqual([0, "65520\n"]);
+    expect(stderr.split("\n").filter((line) => line.includes('"level":"warn"'))).toHaveLength(1);
+    expect(stderr).toContain(warning);
+  });
+
+  test("under RootlessKit's name, too, with its own port driver", async () => {
+    const driver = net === "gvisor-tap-vsock" ? net : "builtin";
+    const options = [`--net=${net}`, "--disable-host-loopback", "--copy-up=/etc", `--port-driver=${driver}`];
+    await using inside = start(user, [join(tree(), "bin", "rootlesskit"), ...options, ...read]);
+    const { code, stdout, stderr } = await inside.result();
+    expect([code, stdout], stderr).toEqual([0, "65520\n"]);
+    expect(stderr.trim().split("\n")).toEqual([expect.stringContaining(warning)]);
+  });
 });

@@ -1,4 +1,4 @@
-import { networkNames } from "../network/driver.ts";
+import { networkNames, replacedNetworks } from "../network/driver.ts";
 import { portDriverNames } from "../ports/driver.ts";
 
 /** One command-line option, in yargs' own terms; the only place that says what there is. */
@@ -30,7 +30,13 @@ const log = { group: "Log:" };
 /** The options of `run` and `plan`. */
 export const runOptions: OptionTable = {
   "state-dir": { type: "string", describe: "state directory: lock, child_pid, api.sock" },
-  net: { type: "string", choices: networkNames, default: "auto", describe: "network driver", ...network },
+  net: {
+    type: "string",
+    choices: [...networkNames, ...replacedNetworks],
+    default: "auto",
+    describe: "network driver",
+    ...network,
+  },
   mtu: { type: "number", describe: "bytes a packet; 0 for the driver's default (65520)", ...network },
   cidr: { type: "string", describe: "network address, like 10.0.2.0/24 (the default)", ...network },
   ifname: { type: "string", describe: "name of the interface inside (tap0)", ...network },

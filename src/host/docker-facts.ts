@@ -55,7 +55,7 @@ function priorStorage(dataRoot: string): StorageDriver | undefined {
 }
 
 function versionOf(program: string, path: string): DockerFacts["version"] {
-  const file = program.includes("/") ? program : findProgram(program, path);
+  const file = findProgram(program, path);
   if (file === undefined) return undefined;
   const [, major, minor] = /version (\d+)\.(\d+)/.exec(capture(file, ["--version"], [`PATH=${path}`]).output) ?? [];
   return major === undefined ? undefined : { major: Number(major), minor: Number(minor) };

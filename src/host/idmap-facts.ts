@@ -39,7 +39,7 @@ export const hostIo = (env: Readonly<Record<string, string>>): SubidIo => ({
   env,
   readFile: (path) => readFileSync(path, "utf8"),
   run([program = "", ...args]) {
-    const file = program.includes("/") ? program : findProgram(program, env.PATH ?? "");
+    const file = findProgram(program, env.PATH ?? "");
     if (file === undefined) return { status: 127, stdout: "", stderr: `${program} is not on PATH` };
     const { status, output } = capture(file, args, environmentList(env));
     return { status, stdout: output, stderr: status === 0 ? "" : output };

@@ -4,6 +4,9 @@ import type { Instruction } from "../plan/operations.ts";
 export const networkNames = ["auto", "slirp4netns", "pasta", "none", "host"] as const;
 export type NetworkName = (typeof networkNames)[number];
 
+/** RootlessKit's other networks. A configuration that names one goes on to work, with what `auto` picks in its place. */
+export const replacedNetworks = ["gvisor-tap-vsock", "vpnkit", "lxc-user-nic"] as const;
+
 /** What the user said about the network, checked and complete. */
 export interface NetworkOptions {
   /** Bytes; undefined for the driver's own default. */
@@ -12,6 +15,8 @@ export interface NetworkOptions {
   ifname: string;
   disableHostLoopback: boolean;
   ipv6: boolean;
+  /** The one of `replacedNetworks` that was asked for. */
+  insteadOf?: string;
   /** Where the helpers are, by their names: a path, or a name on PATH. Those that are not in it go by their own. */
   programs?: Readonly<Record<string, string>>;
 }

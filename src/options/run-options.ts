@@ -3,7 +3,7 @@ import type { Parsed } from "../cli/options.ts";
 import { RlkitError } from "../errors.ts";
 import type { SubidSource } from "../idmap/source.ts";
 import type { LogLevel } from "../log.ts";
-import type { NetworkName, NetworkOptions } from "../network/driver.ts";
+import { type NetworkName, type NetworkOptions, replacedNetworks } from "../network/driver.ts";
 import type { PortDriverName, PortSpec } from "../ports/driver.ts";
 import { parsePortSpec } from "../ports/spec.ts";
 import { parseCidr } from "./cidr.ts";
@@ -167,7 +167,8 @@ export function resolveRunOptions(
   if (program === undefined || program === "") {
     throw usage("no command to run", "say which after the options: rlkit run -- dockerd");
   }
-  const net = text("net") as NetworkName;
+  const insteadOf = replacedNetworks.find((name) => name === text("net"));
+  const net = insteadOf === undefined ? (text("net") as NetworkName) : "auto";
 
   const mtu = (values.mtu as number | undefined) || undefined;
   if (mtu !== undefined && mtu > MAX_MTU) throw usage(`--mtu=${mtu} is too large: mtu must be <= ${MAX_MTU}`);
@@ -211,6 +212,7 @@ export function resolveRunOptions(
     stateDir: stateDir === undefined ? undefined : resolve(cwd, stateDir),
     network: {
       name: net,
+      ...(insteadOf !== undefined && { insteadOf }),
       mtu,
       ifname,
       cidr: parseCidr(text("cidr")),
@@ -218,7 +220,8 @@ export function resolveRunOptions(
       ipv6: values.ipv6 === true,
     },
     ports: {
-      driver: text("port-driver") as RunOptions["ports"]["driver"],
+      driver:
+        text("port-driver") === "gvisor-tap-vsock" ? "builtin" : (text("port-driver") as RunOptions["ports"]["driver"]),
       publish: list("publish").map((spec) => parsePortSpec(spec, { defaultProto: "tcp" })),
       keepClient: values["source-ip-transparent"] !== false,
       backend: text("source-ip-transparent-backend") as RunOptions["ports"]["backend"],

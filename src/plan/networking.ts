@@ -84,7 +84,13 @@ export function blockMetadata({ blockMetadata: isBlocked }: RunOptions, network:
 
 /** What somebody is to know who expects the usual. */
 export function networkNotes(options: RunOptions, network: Network): Note[] {
-  return [...otherCidr(options, network), ...lostSockets(options, network)];
+  return [...replaced(options, network), ...otherCidr(options, network), ...lostSockets(options, network)];
+}
+
+function replaced({ network: { insteadOf } }: RunOptions, network: Network): Note[] {
+  if (insteadOf === undefined || network.kind !== "helper") return [];
+  const { name } = network.driver;
+  return [{ level: "warn", text: `rlkit has no ${insteadOf}: the network is ${name}'s in its place (--net=${name})` }];
 }
 
 /** Abstract Unix sockets belong to a network namespace (unix(7)): from another one nobody reaches them. */
