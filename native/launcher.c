@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
 #include <limits.h>
 #include <sys/resource.h>
 
@@ -25,6 +26,9 @@ static const char *const held_back[] = {"NODE_EXTRA_CA_CERTS=", "NODE_OPTIONS="}
 #define GIVE "RLKIT_GIVE_"
 /* Node raises its soft limit of open files to the hard one; the target gets the one that was set. */
 #define OPEN_FILES GIVE "OPEN_FILES="
+/* Node opens some of its own at the numbers that a service manager's sockets would have: how many were open from 3 on, up to 9. */
+#define SOCKETS GIVE "SOCKETS="
+#define SOCKETS_MAX 9
 
 static _Noreturn void fail(const char *what, const char *why)
 {
@@ -69,6 +73,17 @@ static char *open_files_variable(void)
 	return text;
 }
 
+/* "RLKIT_GIVE_SOCKETS=2" */
+static char *sockets_variable(void)
+{
+	static char text[sizeof(SOCKETS) + 1] = SOCKETS "0";
+	char *digit = text + sizeof(text) - 2;
+
+	while (*digit < '0' + SOCKETS_MAX && fcntl(STDERR_FILENO + 1 + (*digit - '0'), F_GETFD) >= 0)
+		++*digit;
+	return text;
+}
+
 static char **environment(char **env)
 {
 	size_t count = 0, kept = 0;
@@ -76,13 +91,14 @@ static char **environment(char **env)
 
 	while (env[count])
 		count++;
-	all = malloc((count + 2) * sizeof(*all));
+	all = malloc((count + 3) * sizeof(*all));
 	if (!all)
 		fail("Node", "no memory");
 	for (size_t i = 0; i < count; i++)
-		if (strncmp(env[i], OPEN_FILES, strlen(OPEN_FILES)))
+		if (strncmp(env[i], OPEN_FILES, strlen(OPEN_FILES)) && strncmp(env[i], SOCKETS, strlen(SOCKETS)))
 			all[kept++] = passed_on(env[i]);
 	all[kept++] = open_files_variable();
+	all[kept++] = sockets_variable();
 	all[kept] = NULL;
 	return all;
 }

@@ -56,8 +56,26 @@ test("sockets for another process are passed on with what was said about them", 
   expect(await activated("rlkit", "run --net=none --", { fds: 1, pid: "1", script })).toEqual(["1", "socket 3"]);
 });
 
-test("more sockets than can be passed on are refused", async () => {
-  const env = { LISTEN_FDS: "14", LISTEN_PID: "1" };
+test("--wait does not go with them", async () => {
+  const script = `exec 3<<<x; LISTEN_FDS=1 LISTEN_PID=1 exec ${join(tree(), "bin", "rlkit")} run --wait --net=none -- true`;
+  await using run = start(user, ["bash", "-c", script]);
+  expect(await run.result()).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("--wait does not go with sockets"),
+  });
+});
+
+test("sockets that are announced, and not there", async () => {
+  const env = { LISTEN_FDS: "2", LISTEN_PID: "1" };
   await using run = start(user, [join(tree(), "bin", "rlkit"), "run", "--net=none", "--", "true"], { env });
-  expect(await run.result()).toMatchObject({ code: 2, stderr: expect.stringContaining("at most 13 sockets") });
+  expect(await run.result()).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/LISTEN_FDS=2: descriptor 3 is not open/),
+  });
+});
+
+test("more sockets than can be passed on are refused", async () => {
+  const env = { LISTEN_FDS: "10", LISTEN_PID: "1" };
+  await using run = start(user, [join(tree(), "bin", "rlkit"), "run", "--net=none", "--", "true"], { env });
+  expect(await run.result()).toMatchObject({ code: 2, stderr: expect.stringContaining("at most 9 sockets") });
 });

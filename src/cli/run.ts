@@ -1,4 +1,3 @@
-import { fstatSync } from "node:fs";
 import { RlkitError } from "../errors.ts";
 import { configureLog } from "../log.ts";
 import { shellStatus } from "../native/capture.ts";
@@ -9,21 +8,16 @@ import { type Parsed, runOptions } from "./options.ts";
 
 async function run(parsed: Parsed): Promise<number> {
   const options = resolveRunOptions(parsed, process.env, process.cwd());
-  if (parsed.values.wait === true) return await (await import("./run-wait.ts")).startAndWait();
-  configureLog(options.log);
-  checkReadyFd(options.supervision.readyFd);
-  return shellStatus(await runToEnd(options));
-}
-
-function checkReadyFd(fd: number | undefined): void {
-  try {
-    if (fd !== undefined) fstatSync(fd);
-  } catch (cause) {
-    throw new RlkitError("USAGE", `--ready-fd=${fd}: this descriptor is not open`, {
-      hint: "hand it over: rlkit run --ready-fd=3 … 3>FILE",
-      cause,
-    });
+  if (parsed.values.wait === true) {
+    if (options.activation !== undefined) {
+      throw new RlkitError("USAGE", "--wait does not go with sockets of a service manager (LISTEN_FDS)", {
+        hint: "a service manager needs no --wait: it is told when the target is ready",
+      });
+    }
+    return await (await import("./run-wait.ts")).startAndWait();
   }
+  configureLog(options.log);
+  return shellStatus(await runToEnd(options));
 }
 
 export const command: Command = {

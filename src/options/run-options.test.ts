@@ -60,9 +60,11 @@ test.each([
   expect(activation(env, 7)).toEqual(expected);
 });
 
-test("more sockets than a process inside can be given are refused", () => {
-  expect(activation({ LISTEN_FDS: "13", LISTEN_PID: "7" }, 7)).toEqual({ count: 13, own: true });
-  expect(() => activation({ LISTEN_FDS: "14", LISTEN_PID: "7" }, 7)).toThrow("LISTEN_FDS=14: at most 13 sockets");
+test("more sockets than can be handed over, or than there are, are refused", () => {
+  expect(activation({ LISTEN_FDS: "9", LISTEN_PID: "7" }, 7)).toEqual({ count: 9, own: true });
+  expect(() => activation({ LISTEN_FDS: "10", LISTEN_PID: "7" }, 7)).toThrow("LISTEN_FDS=10: at most 9 sockets");
+  const announced = { LISTEN_FDS: "2", LISTEN_PID: "7", RLKIT_GIVE_SOCKETS: "1" };
+  expect(() => activation(announced, 7)).toThrow("LISTEN_FDS=2: descriptor 4 is not open");
 });
 
 test.each([

@@ -65,33 +65,36 @@ export interface Activation {
 export type Propagation = "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared";
 
 const MAX_MTU = 65521;
+/** Sockets of a service manager's that the launcher looks for (native/launcher.c). */
+const SOCKETS_MAX = 9;
 
 function usage(text: string, hint?: string): RlkitError {
   return new RlkitError("USAGE", text, { hint });
 }
 
+/** What the launcher has seen before Node changed it. */
+const ownVariables = ["RLKIT_GIVE_OPEN_FILES", "RLKIT_GIVE_SOCKETS"];
+
 /** The environment that rlkit was started with, without what its launcher put in and with what the launcher held back. */
 export function targetEnvironment(env: NodeJS.ProcessEnv): Record<string, string> {
   const result: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
-    if (value === undefined || name === "RLKIT_GIVE_OPEN_FILES") continue;
+    if (value === undefined || ownVariables.includes(name)) continue;
     result[name.startsWith("RLKIT_GIVE_") ? name.slice("RLKIT_GIVE_".length) : name] = value;
   }
   return result;
 }
 
-/** Descriptors that a process inside can be given at most, 0 to 2 among them (RL_FDS_MAX of native/protocol.h). */
-const FDS_MAX = 16;
-
-/** What LISTEN_FDS and LISTEN_PID say; nothing if either is no number, as RootlessKit has it. */
-export function activation(
-  { LISTEN_FDS: fds, LISTEN_PID: pid }: NodeJS.ProcessEnv,
-  self: number,
-): Activation | undefined {
-  if (fds === undefined || pid === undefined || !/^\d+$/.test(fds) || !/^\d+$/.test(pid) || Number(fds) === 0)
-    return undefined;
+/** What LISTEN_FDS and LISTEN_PID say; nothing if either is no number, as RootlessKit has it. Throws if a socket is not there. */
+export function activation(env: NodeJS.ProcessEnv, self: number): Activation | undefined {
+  const { LISTEN_FDS: fds, LISTEN_PID: pid, RLKIT_GIVE_SOCKETS: open } = env;
+  if (!/^\d+$/.test(fds ?? "") || !/^\d+$/.test(pid ?? "") || Number(fds) === 0) return undefined;
   const count = Number(fds);
-  if (3 + count > FDS_MAX) throw usage(`LISTEN_FDS=${count}: at most ${FDS_MAX - 3} sockets can be handed over`);
+  if (count > SOCKETS_MAX) throw usage(`LISTEN_FDS=${count}: at most ${SOCKETS_MAX} sockets can be handed over`);
+  if (count > Number(open ?? count)) {
+    const hint = "it is for a service manager to set; unset it, or hand the sockets over";
+    throw usage(`LISTEN_FDS=${count}: descriptor ${3 + Number(open)} is not open`, hint);
+  }
   return { count, own: Number(pid) === self };
 }
 

@@ -1,3 +1,4 @@
+import { fstatSync } from "node:fs";
 import { RlkitError } from "../errors.ts";
 import { gatherFacts, type HostFacts } from "../host/facts.ts";
 import { launch } from "../launch/launch.ts";
@@ -12,6 +13,7 @@ import { supervise } from "./supervise.ts";
 
 /** Starts a target as the options say and stays with it until nothing is to follow; resolves to its last wait status (waitpid(2)). */
 export async function runToEnd(given: RunOptions): Promise<number> {
+  checkReadyFd(given.supervision.readyFd);
   const facts = gatherFacts(given);
   const options = settle(given, facts);
   const plan = planRun(options, facts);
@@ -24,6 +26,17 @@ export async function runToEnd(given: RunOptions): Promise<number> {
     return await carryOut(planRun(options, next), options, next, signals);
   } finally {
     flushLog({ expectMore: false });
+  }
+}
+
+function checkReadyFd(fd: number | undefined): void {
+  try {
+    if (fd !== undefined) fstatSync(fd);
+  } catch (cause) {
+    throw new RlkitError("USAGE", `--ready-fd=${fd}: this descriptor is not open`, {
+      hint: "hand it over: rlkit run --ready-fd=3 … 3>FILE",
+      cause,
+    });
   }
 }
 
