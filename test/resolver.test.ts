@@ -74,7 +74,7 @@ describe.each(["slirp4netns", "pasta"])("--net=%s", (net) => {
     await using run = await answering(bound(), `--net=${net}`);
     expect(await address(run)).toBe("192.0.2.1");
     await writeFile(resolvConf, `nameserver ${SECOND}\n`); // the same inode
-    await until(async () => (await address(run)) === "192.0.2.2", { deadline: 20_000 });
+    await until(async () => (await address(run)) === "192.0.2.2", { deadline: 20_000, what: "the other name server" });
     expect(messages(run, "error")).toEqual([]);
     if (net === "pasta") await hasLogged(run, /^pasta does not know of the host's new name servers/);
   });

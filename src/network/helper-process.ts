@@ -9,6 +9,7 @@ import { mkfifo, pidfdOpen, pidfdSignal, pipe, pollReadable } from "../native/ca
 import { shellStatus } from "../native/capture.ts";
 import { rlkitNs } from "../native/paths.ts";
 import type { StepOf } from "../plan/steps.ts";
+import { nameServers } from "./name-servers.ts";
 
 const READY_DEADLINE = 10_000; // milliseconds; 10 to 60 is usual
 const GONE_DEADLINE = 2000;
@@ -25,6 +26,8 @@ const SOCKET_OPTIONS = ["--api-socket", "--conf-path"];
  */
 export class HelperProcess {
   readonly name: string;
+  /** Those of the host when it was started (resolv.conf(5)). */
+  readonly nameServers = nameServers();
   readonly #child: Child;
   readonly #ready: number;
   readonly #output: number;

@@ -6,11 +6,15 @@ import { HelperKeeper } from "./keeper.ts";
 const SEGV = 11;
 
 /** Takes the part of a helper: it does what it is told, and ends when the test says so. */
+/** The host's name servers. */
+let servers = "";
+
 class FakeHelper {
   static all: FakeHelper[] = [];
   /** What those that are started from now on do. */
   static fails = false;
   readonly name = "slirp4netns";
+  readonly nameServers = servers;
   readonly pid = 100 + FakeHelper.all.length;
   running = true;
   stopped = false;
@@ -69,7 +73,7 @@ beforeEach(async () => {
       },
     },
     after: [{ op: ["link_up", "tap0"], why: "the tap carries packets from here on" }],
-    ...{ init: 42, ifname: "tap0", gateway: "10.0.2.2" },
+    ...{ init: 42, ifname: "tap0", gateway: "10.0.2.2", nameServers: () => servers },
     answers: { within: async () => answers },
   });
   keeper.replay = async () => {
@@ -130,6 +134,16 @@ test("one that does not answer twice is ended, and another started", async () =>
   await pass(5000);
   expect(FakeHelper.all.map(({ stopped }) => stopped)).toEqual([true, false]);
   expect(lines[0]).toBe("warn slirp4netns does not answer (stopped, or hung): starting it again");
+});
+
+test("one that knows of other name servers than the host has now is started again", async () => {
+  servers = "nameserver 192.0.2.1";
+  await pass(5000);
+  expect(lines[0]).toBe(
+    "warn slirp4netns does not know of the host's new name servers (/etc/resolv.conf): starting it again",
+  );
+  await pass(60_000);
+  expect(keeper.restarts).toBe(1);
 });
 
 test("an answer that is missed once means nothing", async () => {

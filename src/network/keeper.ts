@@ -19,7 +19,10 @@ const MISSES = 2;
 /** How often a helper that starts is looked after. Milliseconds. */
 const GLANCE = 5;
 
-type Helper = Pick<HelperProcess, "name" | "pid" | "running" | "ready" | "watch" | "wake" | "gone" | "stop">;
+type Helper = Pick<
+  HelperProcess,
+  "name" | "pid" | "running" | "ready" | "watch" | "wake" | "gone" | "stop" | "nameServers"
+>;
 
 interface KeeperSetting {
   /** The helper, which is ready. */
@@ -49,7 +52,6 @@ export class HelperKeeper {
   readonly #backoff = new Backoff();
   readonly #stopping = new AbortController();
   #helper: Helper;
-  #nameServers: string | undefined;
   #lostAt: number | undefined;
   #restarts = 0;
   #degraded: string | undefined;
@@ -59,7 +61,6 @@ export class HelperKeeper {
     const { control, init, ifname, gateway: address } = setting;
     this.#setting = setting;
     this.#helper = setting.first;
-    this.#nameServers = setting.nameServers?.();
     this.#answers = setting.answers ?? new Answers({ control, init, ifname, address });
   }
 
@@ -128,7 +129,8 @@ export class HelperKeeper {
   async #look(): Promise<void> {
     const helper = this.#helper;
     helper.wake();
-    if (this.#lostAt === undefined && this.#nameServers !== this.#setting.nameServers?.()) {
+    const { nameServers } = this.#setting;
+    if (this.#lostAt === undefined && nameServers !== undefined && nameServers() !== helper.nameServers) {
       this.#lose("does not know of the host's new name servers (/etc/resolv.conf):");
       return;
     }
@@ -191,7 +193,6 @@ export class HelperKeeper {
 
   async #start(): Promise<void> {
     this.#restarts += 1;
-    this.#nameServers = this.#setting.nameServers?.();
     const helper = this.#setting.start();
     this.#helper = helper;
     await helper.ready(() => {}, glance);
