@@ -9,17 +9,16 @@
 
 #include "portd.h"
 
-/* Binding to a client's address and marking it (IP_TRANSPARENT, SO_MARK), also where its port is below 1024. */
+/* Binding to a client's address and marking it (IP_TRANSPARENT, SO_MARK), also where its port is below 1024. All are below 32. */
 static const int needed[] = {CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE};
 
-static int drop_capabilities(void)
+int drop_privileges(uint32_t keep)
 {
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-	uint32_t keep = 0; /* all three are in the first word */
 
-	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
-		keep |= 1u << needed[i];
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -errno;
 	/* While CAP_SETPCAP is there. Without it these fail; then there is nothing that execve(2) could regain, which is refused anyway. */
 	for (int i = 0; i < 64; i++)
 		if (i >= 32 || !(keep >> i & 1))
@@ -118,10 +117,11 @@ static int drop_system_calls(void)
 
 int confine(void)
 {
+	uint32_t keep = 0;
 	int error;
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return -errno;
-	error = drop_capabilities();
+	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
+		keep |= 1u << needed[i];
+	error = drop_privileges(keep);
 	return error ? error : drop_system_calls();
 }

@@ -12,6 +12,7 @@ int enter_main(int argc, char **argv, char **env);
 int guard_main(int argc, char **argv, char **env);
 int portd_main(int argc, char **argv);
 int bind_main(int argc, char **argv);
+int ethernet_main(int argc, char **argv, char **env);
 int docker_proxy_main(char **argv, char **env);
 
 /* The processes that init started and has not reaped. */

@@ -21,6 +21,8 @@ int main(int argc, char **argv, char **env)
 		return portd_main(argc - 2, argv + 2);
 	if (!strcmp(role, "bind"))
 		return bind_main(argc - 2, argv + 2);
+	if (!strcmp(role, "ethernet"))
+		return ethernet_main(argc - 2, argv + 2, env);
 	if (!strcmp(role, "docker-proxy"))
 		return docker_proxy_main(argv + 1, env);
 	return 2;

@@ -115,4 +115,7 @@ void buffers_trim(void);
 /* Gives up every privilege but those that keeping clients' addresses takes. Returns 0 or -errno. */
 int confine(void);
 
+/* Gives up all capabilities but those in `keep`, a mask of the first 32, and whatever execve(2) could give. Returns 0 or -errno. */
+int drop_privileges(uint32_t keep);
+
 #endif

@@ -210,9 +210,13 @@ test("a pasta that loses the end of its help, as that of 2025 does into a pipe, 
   expect([code, stdout], stderr).toEqual([0, "65520\n"]);
 });
 
-describe.each(["gvisor-tap-vsock", "vpnkit", "lxc-user-nic"])("--net=%s, which rlkit does not have", (net) => {
-  const read = ["cat", "/sys/class/net/tap0/mtu"];
-  const warning = `rlkit has no ${net}: the network is pasta's in its place (--net=pasta)`;
+describe.each([
+  ["gvisor-tap-vsock", "gvproxy is not on PATH", "tap0"],
+  ["vpnkit", "vpnkit is not on PATH", "tap0"],
+  ["lxc-user-nic", "this host has no such bridge", "eth0"],
+])("--net=%s where it can't be had", (net, problem, ifname) => {
+  const read = ["cat", `/sys/class/net/${ifname}/mtu`];
+  const warning = `no --net=${net} here: ${problem}; the network is pasta's (--net=pasta)`;
 
   test("goes on to work, by another network, with one warning", async () => {
     const { code, stdout, stderr } = await run([`--net=${net}`, "--mtu=65520"], read);

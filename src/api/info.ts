@@ -1,5 +1,5 @@
-import type { Network } from "../network/choose.ts";
-import { addresses, type NetworkOptions } from "../network/driver.ts";
+import { type Network, networkAddresses, networkName } from "../network/choose.ts";
+import type { NetworkOptions } from "../network/driver.ts";
 import { capabilities } from "../ports/capabilities.ts";
 import type { PortDriverName } from "../ports/driver.ts";
 
@@ -12,7 +12,7 @@ export interface Info {
   version: string;
   stateDir: string;
   childPID: number;
-  networkDriver?: { driver: string; dns?: string[]; childIP?: string; ipv6?: true };
+  networkDriver?: { driver: string; dns?: string[]; childIP?: string; dynamicChildIP?: true; ipv6?: true };
   portDriver?: PortDriverInfo;
 }
 
@@ -56,13 +56,15 @@ export function info(
 }
 
 function networkDriver(network: Network, options: NetworkOptions): NonNullable<Info["networkDriver"]> {
-  if (network.kind !== "helper") return { driver: network.kind };
-  const { child, dns, dns6 } = addresses(options);
+  const driver = networkName(network);
+  const addresses = networkAddresses(network, options);
+  if (addresses === undefined) return { driver, ...(network.kind === "bridge" && { dynamicChildIP: true as const }) };
+  const { child, dns, dns6 } = addresses;
   return {
-    driver: network.driver.name,
+    driver,
     dns: dns6 === undefined ? [dns] : [dns, dns6],
     childIP: child,
-    ...(options.ipv6 && { ipv6: true as const }),
+    ...(dns6 !== undefined && { ipv6: true as const }),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Instance } from "../launch/launch.ts";
 import type { Scope } from "../launch/scope.ts";
 import { log } from "../log.ts";
+import { networkName } from "../network/choose.ts";
 import type { HelperKeeper } from "../network/keeper.ts";
 import type { RunOptions } from "../options/run-options.ts";
 import type { PlannedRun } from "../plan/planner.ts";
@@ -55,7 +56,7 @@ async function gatherMetrics(
   if (portd?.running !== undefined) processes.push({ name: "portd", up: portd.running, restarts: portd.restarts });
   return {
     version,
-    network: network.kind === "helper" ? network.driver.name : network.kind,
+    network: networkName(network),
     portDriver,
     ports: ports?.table.list() ?? [],
     counters: await ports?.table.counters()?.catch((error: unknown) => {

@@ -1,4 +1,4 @@
-import { networkNames, replacedNetworks } from "../network/driver.ts";
+import { networkNames } from "../network/driver.ts";
 import { portDriverNames } from "../ports/driver.ts";
 
 /** One command-line option, in yargs' own terms; the only place that says what there is. */
@@ -32,14 +32,15 @@ export const runOptions: OptionTable = {
   "state-dir": { type: "string", describe: "state directory: lock, child_pid, api.sock" },
   net: {
     type: "string",
-    choices: [...networkNames, ...replacedNetworks],
+    choices: networkNames,
     default: "auto",
     describe: "network driver",
     ...network,
   },
   mtu: { type: "number", describe: "bytes a packet; 0 for the driver's default (65520)", ...network },
   cidr: { type: "string", describe: "network address, like 10.0.2.0/24 (the default)", ...network },
-  ifname: { type: "string", describe: "name of the interface inside (tap0)", ...network },
+  ifname: { type: "string", describe: "name of the interface inside (tap0; eth0 for lxc-user-nic)", ...network },
+  "lxc-user-nic-bridge": { type: "string", describe: "the host's bridge for lxc-user-nic (lxcbr0)", ...network },
   "disable-host-loopback": { type: "boolean", describe: "no way to the host's 127.0.0.1 from inside", ...network },
   "host-access": {
     type: "string",

@@ -1,17 +1,17 @@
-import { closeSync, constants, openSync, readFileSync, realpathSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, readFileSync, realpathSync } from "node:fs";
+import { machine } from "node:os";
 import { capture, startCapture } from "../native/capture.ts";
-import type { NetworkFacts } from "../network/choose.ts";
-import type { Helper, HelperDriver } from "../network/driver.ts";
+import { helperDrivers, type NetworkFacts } from "../network/choose.ts";
+import type { Helper, HelperDriver, HelperName, NetworkName } from "../network/driver.ts";
 import { routedNetworks } from "../network/free-cidr.ts";
-import { pasta } from "../network/pasta.ts";
-import { slirp4netns } from "../network/slirp4netns.ts";
 import type { RunOptions } from "../options/run-options.ts";
 import { findProgram } from "./programs.ts";
 
 /** Finds a helper on PATH; the function returned reads from its own --help which of the driver's options it has. */
 function probe(driver: HelperDriver, name: string, path: string): () => Helper | undefined {
-  const program = findProgram(name, path);
+  const program = findProgram(name, [path, ...(driver.directories ?? [])].join(":"));
   if (program === undefined) return () => undefined;
+  if (driver.probes.length === 0) return () => ({ path: program, features: new Set() });
   const help = startCapture(program, ["--help"], [`PATH=${path}`]);
   const known = (output: string): Set<string> =>
     new Set(driver.probes.filter((option) => output.includes(option) && !(option === SANDBOX && isOutside())));
@@ -57,23 +57,37 @@ function hasDefaultRoute(routes: string): boolean {
   });
 }
 
+/** The helpers that may come to be used; where others can't be, pasta or slirp4netns takes their place. */
+function helpersFor(name: NetworkName): readonly HelperName[] {
+  if (name === "pasta" || name === "slirp4netns") return [name];
+  return name in helperDrivers ? [name as HelperName, "pasta", "slirp4netns"] : ["pasta", "slirp4netns"];
+}
+
+/** Where distributions have it; none has it on PATH. */
+const lxcUserNics = ["/usr/libexec/lxc", `/usr/lib/${machine()}-linux-gnu/lxc`, "/usr/lib/lxc"];
+
+function lxcUserNic({ programs, bridge }: RunOptions["network"]): NonNullable<NetworkFacts["lxcUserNic"]> {
+  return {
+    path: findProgram(programs?.["lxc-user-nic"] ?? "lxc-user-nic", lxcUserNics.join(":")),
+    hasBridge: existsSync(`/proc/sys/net/ipv4/conf/${bridge}`), // unlike /sys, that of this network namespace
+  };
+}
+
 /**
  * What this host offers for the network that is asked for; helpers that don't matter for it are not looked at. They are
  * started by this call and asked for their answers by the function that it returns: 2 ms in which others can be gathered.
  */
-export function startNetworkFacts({ name, programs = {} }: RunOptions["network"], path: string): () => NetworkFacts {
-  if (name === "host" || name === "none") {
-    return () => ({ slirp4netns: undefined, pasta: undefined, tunProblem: undefined, defaultRoute: false });
-  }
-  const absent = (): undefined => undefined;
-  const probes = {
-    pasta: name === "slirp4netns" ? absent : probe(pasta, programs.pasta ?? pasta.name, path),
-    slirp4netns: name === "pasta" ? absent : probe(slirp4netns, programs.slirp4netns ?? slirp4netns.name, path),
-  };
+export function startNetworkFacts(options: RunOptions["network"], path: string): () => NetworkFacts {
+  const { name, programs = {} } = options;
+  if (name === "host" || name === "none") return () => ({ tunProblem: undefined, defaultRoute: false });
+  const probes = helpersFor(name).map((helper) => {
+    const driver = helperDrivers[helper];
+    return [helper, probe(driver, programs[helper] ?? driver.program, path)] as const;
+  });
   const routes = readFileSync("/proc/net/route", "latin1");
   return () => ({
-    pasta: probes.pasta(),
-    slirp4netns: probes.slirp4netns(),
+    ...Object.fromEntries(probes.map(([helper, find]) => [helper, find()])),
+    ...(name === "lxc-user-nic" && { lxcUserNic: lxcUserNic(options) }),
     pesto: findProgram(programs.pesto ?? "pesto", path),
     tunProblem: tunProblem(),
     defaultRoute: hasDefaultRoute(routes),

@@ -6,6 +6,8 @@ import { log, logs } from "../log.ts";
 import { bindNotify, isTerminal, pipe, socketpair } from "../native/calls.ts";
 import { rlkitNs } from "../native/paths.ts";
 import { HelperProcess } from "../network/helper-process.ts";
+import type { Lease } from "../network/lease.ts";
+import { resolvConfOf } from "../network/name-servers.ts";
 import { environmentList, type RunOptions } from "../options/run-options.ts";
 import type { PlannedRun } from "../plan/planner.ts";
 import { printAction } from "../plan/print.ts";
@@ -35,6 +37,8 @@ export interface Instance {
   /** Where what the target writes to standard error can be read; undefined where it goes to rlkit's own directly. */
   targetErrors: number | undefined;
   helper: HelperProcess | undefined;
+  /** The address that a bridge's DHCP server gave. */
+  lease: Lease | undefined;
   /** A process in the run's network namespace, by its pid outside: init, or one that does nothing. */
   networkPid: number;
   /** Starts another network helper for the same namespaces, in place of one that is no more. */
@@ -61,6 +65,7 @@ interface Launch {
   /** Where that is not init. */
   networkPid?: number;
   helper?: HelperProcess;
+  lease?: Lease;
   startHelper?: Instance["startHelper"];
   apiFd?: number;
   target?: number;
@@ -136,6 +141,25 @@ const handlers: Handlers = {
   },
 
   "evacuate-cgroup": async (_, { name }) => (await import("./evacuate.ts")).evacuateCgroup(name),
+
+  "plug-in": async ({ init, networkPid, env }, { path, bridge, ifname }) => {
+    const { plugIn } = await import("../network/plug-in.ts");
+    plugIn({ path, bridge, ifname, pid: networkPid ?? made(init, "init").pid, env });
+  },
+
+  "await-lease": async (launch, { ifname, mac }) => {
+    const { Lease } = await import("../network/lease.ts");
+    const { control, init, networkPid, run, scope, signals } = launch;
+    launch.lease = await Lease.acquire({
+      control: made(control, "init"),
+      pid: networkPid ?? made(init, "init").pid,
+      ifname,
+      mac: Buffer.from(mac, "hex"),
+      learned: ({ nameServers }) => writeState(run, "resolv.conf", resolvConfOf(nameServers), 0o644),
+      interrupted: signals.check,
+    });
+    scope.defer(() => launch.lease?.close());
+  },
 
   "await-helper": ({ helper, signals }) => made(helper, "the network helper").ready(signals.check),
 
@@ -267,6 +291,7 @@ export async function launch(run: PlannedRun, options: RunOptions, scope: Scope,
     startTarget: made(state.startTarget, "the target"),
     targetErrors: state.targetErrors,
     helper: state.helper,
+    lease: state.lease,
     networkPid: state.networkPid ?? made(state.init, "init").pid,
     startHelper: () => made(state.startHelper, "a network helper")(),
     apiFd: made(state.apiFd, "api.sock"),

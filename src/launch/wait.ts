@@ -24,3 +24,16 @@ export async function untilReadable(
     interrupted();
   }
 }
+
+/** Resolves after so many milliseconds, or when the signal comes. */
+export function elapsed(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const over = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", over);
+      resolve();
+    };
+    const timer = setTimeout(over, milliseconds).unref();
+    signal.addEventListener("abort", over);
+  });
+}

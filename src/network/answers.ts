@@ -1,9 +1,9 @@
-import { readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Control } from "../launch/control.ts";
 import { encodeMessages, Flag, type NetlinkMessage } from "../native/netlink-messages.ts";
 import type { Instruction } from "../plan/operations.ts";
 import { parseAddress } from "../ports/address.ts";
+import { interfaceIndex, netLines } from "./interface-index.ts";
 
 const RTM_NEWNEIGH = 28;
 const AF_INET = 2;
@@ -36,7 +36,8 @@ export class Answers {
 
   /** Whether anything comes from the helper within `milliseconds`. True where that can't be known. */
   async within(milliseconds: number): Promise<boolean> {
-    const index = this.#index();
+    const { proc, init, ifname } = this.#gateway;
+    const index = interfaceIndex(init, ifname, proc);
     const before = this.#received();
     if (index === undefined || before === undefined) return true;
     try {
@@ -55,27 +56,13 @@ export class Answers {
 
   /** How many packets the interface has received. */
   #received(): number | undefined {
-    const line = this.#lines("dev").find((each) => each.trim().startsWith(`${this.#gateway.ifname}:`));
+    const { proc, init, ifname } = this.#gateway;
+    const line = netLines(init, "dev", proc).find((each) => each.trim().startsWith(`${ifname}:`));
     const packets = line
       ?.slice(line.indexOf(":") + 1)
       .trim()
       .split(/\s+/)[1];
     return packets === undefined ? undefined : Number(packets);
-  }
-
-  /** The interface's number; undefined while it is down, or there is none. Another helper may have made another interface. */
-  #index(): number | undefined {
-    const entries = this.#lines("igmp").map((line) => /^(\d+)\s+([^\s:]+)\s*:/.exec(line));
-    const index = entries.find((entry) => entry?.[2] === this.#gateway.ifname)?.[1];
-    return index === undefined ? undefined : Number(index);
-  }
-
-  #lines(file: string): string[] {
-    try {
-      return readFileSync(`${this.#gateway.proc}/${this.#gateway.init}/net/${file}`, "utf8").split("\n");
-    } catch {
-      return [];
-    }
   }
 }
 

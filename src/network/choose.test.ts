@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { chooseNetwork, type NetworkFacts } from "./choose.ts";
+import { chooseNetwork, type NetworkFacts, networkName } from "./choose.ts";
 import type { NetworkName } from "./driver.ts";
 import { pasta } from "./pasta.ts";
 import { slirp4netns } from "./slirp4netns.ts";
@@ -80,5 +80,47 @@ describe("refuses, and names what is in the way and what to do:", () => {
     const act = () => chooseNetwork(name, { ...all, ...facts });
     expect(act).toThrow(message);
     expect(act).toThrow(expect.objectContaining({ code, hint: expect.stringMatching(hint), exitStatus: 125 }));
+  });
+});
+
+describe("RootlessKit's other networks", () => {
+  const gvproxy = { path: "/usr/bin/gvproxy", features: new Set(["-listen-vpnkit", "-config"]) };
+
+  test.each<[NetworkName, Partial<NetworkFacts>, object]>([
+    ["vpnkit", { vpnkit: { path: "/usr/bin/vpnkit", features: new Set() } }, { kind: "helper", why: "asked for" }],
+    ["gvisor-tap-vsock", { "gvisor-tap-vsock": gvproxy }, { kind: "helper", helper: gvproxy }],
+    [
+      "lxc-user-nic",
+      { lxcUserNic: { path: "/x/lxc-user-nic", hasBridge: true } },
+      { kind: "bridge", path: "/x/lxc-user-nic" },
+    ],
+  ])("%s is taken where it is", (name, facts, expected) => {
+    const network = chooseNetwork(name, { ...all, ...facts });
+    expect(network).toMatchObject(expected);
+    expect(network).not.toHaveProperty("insteadOf");
+    expect(networkName(network)).toBe(name);
+  });
+
+  test.each<[NetworkName, Partial<NetworkFacts>, string]>([
+    ["vpnkit", {}, "vpnkit is not on PATH"],
+    ["gvisor-tap-vsock", {}, "gvproxy is not on PATH"],
+    [
+      "gvisor-tap-vsock",
+      { "gvisor-tap-vsock": { path: "/old/gvproxy", features: new Set(["-listen-vpnkit"]) } },
+      "/old/gvproxy is too old: it has no -config",
+    ],
+    ["lxc-user-nic", {}, "lxc-user-nic is not there"],
+    ["lxc-user-nic", { lxcUserNic: { path: "/x", hasBridge: false } }, "this host has no such bridge"],
+  ])("%s is replaced where it is not: %s", (name, facts, problem) => {
+    expect(chooseNetwork(name, { ...all, ...facts })).toMatchObject({
+      kind: "helper",
+      driver: { name: "pasta" },
+      insteadOf: { name, problem },
+    });
+  });
+
+  test("where nothing can take its place, there is the error of auto", () => {
+    const nothing = { tunProblem: undefined, defaultRoute: true };
+    expect(() => chooseNetwork("vpnkit", nothing)).toThrow("pasta is not on PATH; slirp4netns is not on PATH");
   });
 });

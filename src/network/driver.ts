@@ -1,11 +1,20 @@
 import type { Instruction } from "../plan/operations.ts";
 
-/** The networks that a user can ask for; `auto` picks one of the helpers. */
-export const networkNames = ["auto", "slirp4netns", "pasta", "none", "host"] as const;
+/** The networks that a user can ask for; `auto` picks slirp4netns or pasta. */
+export const networkNames = [
+  "auto",
+  "slirp4netns",
+  "pasta",
+  "vpnkit",
+  "gvisor-tap-vsock",
+  "lxc-user-nic",
+  "none",
+  "host",
+] as const;
 export type NetworkName = (typeof networkNames)[number];
 
-/** RootlessKit's other networks. A configuration that names one goes on to work, with what `auto` picks in its place. */
-export const replacedNetworks = ["gvisor-tap-vsock", "vpnkit", "lxc-user-nic"] as const;
+/** The networks that a helper process provides. */
+export type HelperName = Exclude<NetworkName, "auto" | "lxc-user-nic" | "none" | "host">;
 
 /** What the user said about the network, checked and complete. */
 export interface NetworkOptions {
@@ -15,8 +24,8 @@ export interface NetworkOptions {
   ifname: string;
   disableHostLoopback: boolean;
   ipv6: boolean;
-  /** The one of `replacedNetworks` that was asked for. */
-  insteadOf?: string;
+  /** The host's bridge, for lxc-user-nic. */
+  bridge: string;
   /** Where the helpers are, by their names: a path, or a name on PATH. Those that are not in it go by their own. */
   programs?: Readonly<Record<string, string>>;
 }
@@ -30,7 +39,7 @@ export interface Cidr {
   insteadOf?: string;
 }
 
-/** The addresses inside the network namespace: x.2, x.3 and x.100 of the network, as RootlessKit's users know them. */
+/** The addresses inside the network namespace. */
 export interface Addresses {
   child: string;
   gateway: string;
@@ -47,7 +56,10 @@ export interface Helper {
 
 /** A network that a helper process provides from outside: everything in which slirp4netns and pasta differ. */
 export interface HelperDriver {
-  name: "slirp4netns" | "pasta";
+  name: HelperName;
+  /** What it is called on PATH, and directories outside PATH where it may be. */
+  program: string;
+  directories?: readonly string[];
   defaultMtu: number;
   /** The options that are looked for in the helper's own --help. */
   probes: readonly string[];
@@ -55,7 +67,12 @@ export interface HelperDriver {
   required: readonly string[];
   /** How the helper says that it is ready: it writes to fd 3, or it writes its pid to a file. */
   ready: "fd" | "pid-file";
-  /** argv after the program's path. `{child}` stands for init's pid, `{pid-file}` for the file. */
+  /** It has no tap device of its own: rlkit carries frames between one and this socket in the state directory, at which it listens. */
+  ethernet?: string;
+  /** A file in the state directory that it reads. */
+  file?(options: NetworkOptions): { name: string; content: string };
+  addresses(options: NetworkOptions): Addresses;
+  /** argv after the program's path. `{child}` stands for init's pid, `{pid-file}` for the file, `{state-dir}` for the directory. */
   args(options: NetworkOptions, helper: Helper, forwarding: Forwarding): string[];
   /** What init does before the helper starts, with reasons. */
   before(options: NetworkOptions): ReasonedInstruction[];
@@ -76,8 +93,8 @@ export function ipv4(address: number): string {
   return [24, 16, 8, 0].map((shift) => (address >>> shift) & 255).join(".");
 }
 
-/** The addresses that a network's options imply. */
-export function addresses(options: NetworkOptions): Addresses {
+/** x.2, x.3 and x.100 of the network, as slirp4netns has them and RootlessKit's users know them. */
+export function usualAddresses(options: NetworkOptions): Addresses {
   const { base, prefix } = options.cidr;
   return {
     gateway: ipv4(base + 2),

@@ -50,7 +50,7 @@ export class HelperProcess {
     try {
       this.#child = Child.start({
         path: rlkitNs(),
-        argv: ["rlkit-ns", "guard", "4", step.path, ...args],
+        argv: ["rlkit-ns", "guard", "4", ...commandOf(step, childPid, args)],
         env,
         fds: [-1, outputEnd, outputEnd, readyEnd ?? -1, guardEnd],
         deathSignal: 0,
@@ -172,6 +172,12 @@ export class HelperProcess {
       }
     }
   }
+}
+
+/** What the guard is to run: the helper itself, or `rlkit-ns ethernet` that runs it. */
+function commandOf({ path, ethernet }: StepOf<"start-helper">, childPid: number, args: readonly string[]): string[] {
+  if (ethernet === undefined) return [path, ...args];
+  return [rlkitNs(), "ethernet", "3", String(childPid), ethernet.ifname, ethernet.socket, path, ...args];
 }
 
 const socketsOf = (args: readonly string[]): string[] =>

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Control } from "../launch/control.ts";
+import { elapsed } from "../launch/wait.ts";
 import { log } from "../log.ts";
 import { pollReadable } from "../native/calls.ts";
 import { errnoName } from "../native/errno.ts";
@@ -218,19 +219,6 @@ export class HelperKeeper {
 function describeHelperEnd(status: number): string {
   const code = (status >> 8) & 0xff;
   return describeEnd((status & 0x7f) === 0 && code > 128 ? code - 128 : status);
-}
-
-/** Resolves after so many milliseconds, or when the signal comes. */
-function elapsed(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const over = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", over);
-      resolve();
-    };
-    const timer = setTimeout(over, milliseconds).unref();
-    signal.addEventListener("abort", over);
-  });
 }
 
 /** Looks for readable descriptors once, with a pause before if need be: unlike at the start, there is an event loop to be kept going. */

@@ -12,3 +12,7 @@ export function nameServers(path = "/etc/resolv.conf"): string {
 }
 
 let last = "";
+
+/** The text of a resolv.conf that names these. */
+export const resolvConfOf = (servers: readonly string[]): string =>
+  servers.map((server) => `nameserver ${server}\n`).join("");

@@ -1,8 +1,10 @@
-import { addresses, type HelperDriver } from "./driver.ts";
+import { type HelperDriver, usualAddresses } from "./driver.ts";
 
 /** pasta: translates between the tap and ordinary sockets without a TCP stack of its own; faster than slirp4netns. */
 export const pasta: HelperDriver = {
   name: "pasta",
+  program: "pasta",
+  addresses: usualAddresses,
   defaultMtu: 65520,
   probes: [
     ...["--config-net", "--ns-ifname", "--dns-forward", "--no-map-gw", "--ipv4-only", "--host-lo-to-ns-lo", "--pid"],
@@ -12,7 +14,7 @@ export const pasta: HelperDriver = {
   ready: "pid-file",
 
   args(options, helper, forwarding) {
-    const { child, gateway, dns, prefix } = addresses(options);
+    const { child, gateway, dns, prefix } = usualAddresses(options);
     const args = ["--foreground", "--stderr", "--pid", "{pid-file}", "--config-net"];
     args.push("--ns-ifname", options.ifname, "--mtu", String(options.mtu ?? this.defaultMtu));
     args.push("--address", child, "--netmask", String(prefix), "--gateway", gateway, "--dns-forward", dns);

@@ -1,9 +1,14 @@
-import { addresses, type HelperDriver, ipv4 } from "./driver.ts";
+import { type HelperDriver, ipv4, usualAddresses } from "./driver.ts";
+import { configureTap, makeTap } from "./tap.ts";
+
+const MTU = 65520;
 
 /** slirp4netns: a TCP/IP stack in user space behind a tap device; works wherever /dev/net/tun can be opened. */
 export const slirp4netns: HelperDriver = {
   name: "slirp4netns",
-  defaultMtu: 65520,
+  program: "slirp4netns",
+  defaultMtu: MTU,
+  addresses: usualAddresses,
   probes: [
     "--netns-type",
     "--cidr",
@@ -16,7 +21,7 @@ export const slirp4netns: HelperDriver = {
   ready: "fd",
 
   args(options, helper, forwarding) {
-    const args = ["--mtu", String(options.mtu ?? this.defaultMtu), "--ready-fd", "3"];
+    const args = ["--mtu", String(options.mtu ?? MTU), "--ready-fd", "3"];
     if (options.disableHostLoopback) args.push("--disable-host-loopback");
     if (options.cidr.custom) args.push("--cidr", `${ipv4(options.cidr.base)}/${options.cidr.prefix}`);
     // Its packet parser reads what containers send, and it had its share of memory errors: never without its own walls
@@ -27,20 +32,6 @@ export const slirp4netns: HelperDriver = {
     return [...args, "{child}", options.ifname];
   },
 
-  before: (options) => [
-    { op: ["tap", options.ifname], why: "a persistent tap device, so that its addresses outlive the helper" },
-  ],
-
-  after(options) {
-    const { child, gateway, prefix } = addresses(options);
-    return [
-      {
-        op: ["link_mtu", options.ifname, options.mtu ?? this.defaultMtu],
-        why: "large frames: fewer of them, more throughput",
-      },
-      { op: ["link_up", options.ifname], why: "the tap carries packets from here on" },
-      { op: ["addr_add", options.ifname, child, prefix], why: "the address that slirp4netns forwards to" },
-      { op: ["route_default", options.ifname, gateway], why: "slirp4netns is the router" },
-    ];
-  },
+  before: ({ ifname }) => [makeTap(ifname)],
+  after: (options) => configureTap(options.ifname, options.mtu ?? MTU, usualAddresses(options)),
 };

@@ -18,6 +18,7 @@ test("without options: the defaults of a plain command", () => {
       cidr: { base: 0x0a000200, prefix: 24, custom: false },
       disableHostLoopback: false,
       ipv6: false,
+      bridge: "lxcbr0",
     },
     ports: { driver: "auto", publish: [], keepClient: true, backend: "auto" },
     hostAccess: { all: true, ports: [] },

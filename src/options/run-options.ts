@@ -3,7 +3,7 @@ import type { Parsed } from "../cli/options.ts";
 import { RlkitError } from "../errors.ts";
 import type { SubidSource } from "../idmap/source.ts";
 import type { LogLevel } from "../log.ts";
-import { type NetworkName, type NetworkOptions, replacedNetworks } from "../network/driver.ts";
+import type { NetworkName, NetworkOptions } from "../network/driver.ts";
 import type { PortDriverName, PortSpec } from "../ports/driver.ts";
 import { parsePortSpec } from "../ports/spec.ts";
 import { parseCidr } from "./cidr.ts";
@@ -170,15 +170,19 @@ export function resolveRunOptions(
   if (program === undefined || program === "") {
     throw usage("no command to run", "say which after the options: rlkit run -- dockerd");
   }
-  const insteadOf = replacedNetworks.find((name) => name === text("net"));
-  const net = insteadOf === undefined ? (text("net") as NetworkName) : "auto";
+  const net = text("net") as NetworkName;
 
   const mtu = (values.mtu as number | undefined) || undefined;
   if (mtu !== undefined && mtu > MAX_MTU) throw usage(`--mtu=${mtu} is too large: mtu must be <= ${MAX_MTU}`);
   if (mtu !== undefined && mtu < 68) throw usage(`--mtu=${mtu} is too small: IPv4 needs 68 bytes`);
-  const ifname = text("ifname") ?? "tap0";
+  const ifname = text("ifname") ?? (net === "lxc-user-nic" ? "eth0" : "tap0");
   if (!/^[^/\s]{1,15}$/.test(ifname))
     throw usage(`--ifname=${ifname} is no interface name: 1 to 15 characters, no / or blank`);
+  const bridge = text("lxc-user-nic-bridge") ?? "lxcbr0";
+  if (!/^[^/\s]{1,15}$/.test(bridge)) throw usage(`--lxc-user-nic-bridge=${bridge} is no name of an interface`);
+  if ((net === "vpnkit" || net === "lxc-user-nic") && values.cidr !== undefined) {
+    throw usage(`custom cidr is not supported for --net=${net}: it decides about its addresses itself`);
+  }
   if (net === "none" || net === "host") {
     for (const name of ["cidr", "ifname"]) {
       if (values[name] !== undefined)
@@ -215,12 +219,12 @@ export function resolveRunOptions(
     stateDir: stateDir === undefined ? undefined : resolve(cwd, stateDir),
     network: {
       name: net,
-      ...(insteadOf !== undefined && { insteadOf }),
       mtu,
       ifname,
       cidr: parseCidr(text("cidr")),
       disableHostLoopback: !hostAccess.all,
       ipv6: values.ipv6 === true,
+      bridge,
     },
     ports: {
       driver:

@@ -1,5 +1,5 @@
 import type { HostFacts } from "../host/facts.ts";
-import type { Network } from "../network/choose.ts";
+import { leadsOut, type Network } from "../network/choose.ts";
 import type { Propagation, RunOptions } from "../options/run-options.ts";
 import { bind, inside, move } from "./inside.ts";
 import { Mount } from "./operations.ts";
@@ -32,7 +32,7 @@ const sysFlags = Mount.noSuid | Mount.noDev | Mount.noExec;
 /** /sys of the new network namespace, with the cgroup tree kept in its place; the cgroup namespace's own tree. */
 export function kernelFileSystems(options: RunOptions, facts: HostFacts, network: Network): Step[] {
   const steps: Step[] = [];
-  if (network.kind === "helper") {
+  if (leadsOut(network)) {
     steps.push(
       inside(bind("/sys/fs/cgroup", "/tmp"), "keep the cgroup tree while /sys is replaced", { onFailure: "warn" }),
       inside(["mount", "sysfs", "/sys", "sysfs", sysFlags, ""], "/sys shows the new network namespace's interfaces", {
@@ -50,7 +50,7 @@ export function kernelFileSystems(options: RunOptions, facts: HostFacts, network
     );
   }
   const { evacuate, namespaces } = options;
-  if (evacuate !== undefined && network.kind !== "helper") {
+  if (evacuate !== undefined && !leadsOut(network)) {
     steps.push(
       inside(["mount", "none", "/sys/fs/cgroup", "tmpfs", sysFlags, ""], "a place for it", { onFailure: "warn" }),
     );

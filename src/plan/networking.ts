@@ -1,30 +1,50 @@
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { RlkitError } from "../errors.ts";
 import type { HostFacts } from "../host/facts.ts";
 import { cString, encodeMessages, Flag, u32 } from "../native/netlink-messages.ts";
-import type { Network } from "../network/choose.ts";
-import { addresses, type Forwarding, ipv4, type NetworkOptions, type ReasonedInstruction } from "../network/driver.ts";
+import { leadsOut, type Network, networkAddresses, networkName } from "../network/choose.ts";
+import { type Forwarding, ipv4, type NetworkOptions, type ReasonedInstruction } from "../network/driver.ts";
+import { resolvConfOf } from "../network/name-servers.ts";
 import type { RunOptions } from "../options/run-options.ts";
 import type { Note } from "../profiles/profile.ts";
 import { inside } from "./inside.ts";
-import { Mount, type Operation } from "./operations.ts";
+import { Mount, Open, type Operation } from "./operations.ts";
 import type { Step } from "./steps.ts";
 
 const asStep = ({ op, why }: ReasonedInstruction): Step => inside(op, why);
 
 /** Starts the helper and goes on: it gets ready while the mounts are made. */
-export function startHelper(options: NetworkOptions, network: Network, forwarding: Forwarding): Step[] {
+export function startHelper(
+  options: NetworkOptions,
+  network: Network,
+  forwarding: Forwarding,
+  stateDir: string,
+): Step[] {
   if (network.kind !== "helper") return [];
   const { driver, helper, why } = network;
-  const args = driver.args(options, helper, forwarding);
+  const args = driver.args(options, helper, forwarding).map((arg) => arg.replace("{state-dir}", stateDir));
+  const file = driver.file?.(options);
+  const ethernet = driver.ethernet && { socket: join(stateDir, driver.ethernet), ifname: options.ifname };
   return [
     ...driver.before(options).map(asStep),
-    { do: "start-helper", driver: driver.name, path: helper.path, args, ready: driver.ready, why },
+    ...(file === undefined
+      ? []
+      : [{ do: "write-state-file", ...file, why: `what ${driver.program} is to do` } as const]),
+    {
+      do: "start-helper",
+      driver: driver.name,
+      path: helper.path,
+      args,
+      ready: driver.ready,
+      ...(ethernet && { ethernet }),
+      why,
+    },
   ];
 }
 
 /** The attributes of an interface, in linux/if_link.h. */
-const Link = { name: 3, gsoMaxSize: 41, gsoIpv4MaxSize: 63 } as const;
+const Link = { address: 1, name: 3, gsoMaxSize: 41, gsoIpv4MaxSize: 63 } as const;
 const RTM_NEWLINK = 16;
 const LARGEST_SEGMENT = 524_280; // bytes; GSO_MAX_SIZE, rounded down to whole words
 
@@ -41,16 +61,55 @@ function largeSegments(name: string): Operation {
   return ["netlink", 0, encodeMessages([message])];
 }
 
+/** A hardware address for an interface, by its name. */
+function linkAddress(name: string, mac: string): Operation {
+  const attributes = [
+    [Link.name, cString(name)],
+    [Link.address, Buffer.from(mac, "hex")],
+  ] as const;
+  const message = { type: RTM_NEWLINK, flags: Flag.request | Flag.ack, body: Buffer.alloc(16), attributes };
+  return ["netlink", 0, encodeMessages([message])];
+}
+
+/** A hardware address that follows from where a run has its state: locally administered (IEEE 802), 12 hexadecimal digits. */
+function stableMac(stateDir: string): string {
+  const { createHash } = process.getBuiltinModule("node:crypto");
+  return `02${createHash("sha256").update(`${hostname()}:${stateDir}`).digest("hex").slice(0, 10)}`;
+}
+
 /** `lo`, and the interface once the helper is ready. */
-export function configureNetwork(options: NetworkOptions, network: Network): Step[] {
+export function configureNetwork(options: NetworkOptions, network: Network, stateDir: string): Step[] {
   if (network.kind === "host") return [];
   const lo = [
     inside(["link_up", "lo"], "127.0.0.1 inside"),
     inside(largeSegments("lo"), "fewer of them: published ports are twice as fast", { onFailure: "ignore" }),
   ];
+  if (network.kind === "bridge") return [...lo, ...plugIn(options, network, stateDir)];
   if (network.kind !== "helper") return lo;
   const ready: Step = { do: "await-helper", why: "no address before there is somebody to carry packets" };
   return [...lo, ready, ...network.driver.after(options).map(asStep)];
+}
+
+type Bridge = Extract<Network, { kind: "bridge" }>;
+
+/** An interface on the host's bridge, with an address from there. */
+function plugIn({ ifname, bridge, mtu }: NetworkOptions, { path, why }: Bridge, stateDir: string): Step[] {
+  const setting = (name: string): Step =>
+    inside(
+      ["write_file", `/proc/sys/net/ipv4/conf/${name}/rp_filter`, Open.writeOnly, 0, "0"],
+      "while the interface has no address, answers come by a way on which nothing could be sent back",
+      { onFailure: "warn" },
+    );
+  const mac = stableMac(stateDir);
+  return [
+    { do: "plug-in", path, bridge, ifname, why },
+    inside(linkAddress(ifname, mac), "the same at every start, for then DHCP servers give the same address again"),
+    ...(mtu === undefined ? [] : [inside(["link_mtu", ifname, mtu], "as asked for")]),
+    setting("all"),
+    setting(ifname),
+    inside(["link_up", ifname], "it can ask for an address from here on"),
+    { do: "await-lease", ifname, mac, why: "the bridge's DHCP server gives the address, the router, the name servers" },
+  ];
 }
 
 const RTM_NEWROUTE = 24;
@@ -84,13 +143,14 @@ export function blockMetadata({ blockMetadata: isBlocked }: RunOptions, network:
 
 /** What somebody is to know who expects the usual. */
 export function networkNotes(options: RunOptions, network: Network): Note[] {
-  return [...replaced(options, network), ...otherCidr(options, network), ...lostSockets(options, network)];
+  return [...replaced(network), ...otherCidr(options, network), ...lostSockets(options, network)];
 }
 
-function replaced({ network: { insteadOf } }: RunOptions, network: Network): Note[] {
-  if (insteadOf === undefined || network.kind !== "helper") return [];
-  const { name } = network.driver;
-  return [{ level: "warn", text: `rlkit has no ${insteadOf}: the network is ${name}'s in its place (--net=${name})` }];
+function replaced(network: Network): Note[] {
+  if (network.kind !== "helper" || network.insteadOf === undefined) return [];
+  const { name, problem } = network.insteadOf;
+  const other = networkName(network);
+  return [{ level: "warn", text: `no --net=${name} here: ${problem}; the network is ${other}'s (--net=${other})` }];
 }
 
 /** Abstract Unix sockets belong to a network namespace (unix(7)): from another one nobody reaches them. */
@@ -113,21 +173,27 @@ function otherCidr({ network: { cidr } }: RunOptions, { kind }: Network): Note[]
 /** resolv.conf and hosts of the new network: written to the state directory and, where the target is in it, bound onto those in /etc. */
 export function nameResolution(
   { network, detachNetns }: RunOptions,
+  chosen: Network,
   stateDir: string,
   facts: HostFacts,
   copiedUp: readonly string[],
 ): Step[] {
-  const { dns, dns6 } = addresses(network);
-  const servers = dns6 === undefined ? [dns] : [dns, dns6];
-  const resolvConf = servers.map((server) => `nameserver ${server}\n`).join("");
+  if (!leadsOut(chosen)) return [];
+  const { dns, dns6 } = networkAddresses(chosen, network) ?? {};
+  const servers = [dns, dns6].filter((server) => server !== undefined);
+  const resolvConf = resolvConfOf(servers);
   const hosts = `${facts.hostsFile}\n127.0.0.1 ${facts.hostname}\n::1 ${facts.hostname}\n`;
   return [
-    {
-      do: "write-state-file",
-      name: "resolv.conf",
-      content: resolvConf,
-      why: "the helper passes questions on to the host's DNS",
-    },
+    ...(servers.length === 0 // the bridge's: await-lease has written it
+      ? []
+      : [
+          {
+            do: "write-state-file",
+            name: "resolv.conf",
+            content: resolvConf,
+            why: "the helper passes questions on to the host's DNS",
+          } as const,
+        ]),
     { do: "write-state-file", name: "hosts", content: hosts, why: "the host's own, and its name for 127.0.0.1" },
     ...(detachNetns ? [] : ["resolv.conf", "hosts"]).flatMap((name) =>
       overEtc(name, stateDir, copiedUp.includes("/etc")),

@@ -79,8 +79,14 @@ export function printAction(action: Action): string {
         entries.map((e) => `${e.inside}:${e.outside}:${e.length}`).join(" ");
       return `newuidmap ${map(action.uid)}; newgidmap ${map(action.gid)}`;
     }
-    case "start-helper":
-      return `start ${action.path} ${action.args.join(" ")}`;
+    case "start-helper": {
+      const { path, args, ethernet } = action;
+      return `start ${path} ${args.join(" ")}${ethernet ? `, and carry frames between it and ${ethernet.ifname}` : ""}`;
+    }
+    case "plug-in":
+      return `${action.path} create /dev/null rlkit {child} veth ${action.bridge} ${action.ifname}`;
+    case "await-lease":
+      return `ask for an address by DHCP on ${action.ifname}; write resolv.conf`;
     case "evacuate-cgroup":
       return `move the processes of this cgroup into ${action.name} below it`;
     case "await-helper":

@@ -19,7 +19,11 @@ export type Action =
       path: string;
       args: readonly string[];
       ready: HelperDriver["ready"];
+      /** It listens at this socket for Ethernet frames, which are to come from this tap device. */
+      ethernet?: { socket: string; ifname: string };
     }
+  | { do: "plug-in"; path: string; bridge: string; ifname: string }
+  | { do: "await-lease"; ifname: string; mac: string }
   | { do: "evacuate-cgroup"; name: string }
   | { do: "await-helper" }
   | { do: "write-state-file"; name: string; content: string }

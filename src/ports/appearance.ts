@@ -1,8 +1,7 @@
 import type { Control } from "../launch/control.ts";
 import { executeInside } from "../launch/execute-inside.ts";
 import { log } from "../log.ts";
-import type { Network } from "../network/choose.ts";
-import { addresses } from "../network/driver.ts";
+import { type Network, ownAddress } from "../network/choose.ts";
 import type { RunOptions } from "../options/run-options.ts";
 import type { ListenRequest } from "./portd-encoding.ts";
 import { installTransparency, type Transparency, type TransparencyBackend } from "./transparency.ts";
@@ -44,7 +43,7 @@ export class Appearance {
   /** The network's own address; where it has none of the family, one is added to lo. "" if that is not possible. */
   #standIn(family: 4 | 6): Promise<string> {
     const { control, network, options } = this.#setting;
-    const child = addresses(options.network).child;
+    const child = ownAddress(network, options.network);
     if (family === 4 && network.kind === "helper") return Promise.resolve(child);
     const known = this.#standIns.get(family);
     if (known !== undefined) return known;

@@ -1,6 +1,6 @@
 import { RlkitError } from "../errors.ts";
-import type { Network } from "../network/choose.ts";
-import type { NetworkName } from "../network/driver.ts";
+import { type Network, networkName } from "../network/choose.ts";
+import type { HelperName, NetworkName } from "../network/driver.ts";
 import { parseAddress } from "./address.ts";
 import type { PortDriverName, PortSpec, Proto } from "./driver.ts";
 import { isPrivate, socketKind, targetAddress } from "./socket-plan.ts";
@@ -30,6 +30,8 @@ const NOTHING = {
   whileRunning: false,
 };
 
+const helpers: readonly HelperName[] = ["slirp4netns", "pasta", "vpnkit", "gvisor-tap-vsock"];
+
 /** The drivers. That slirp4netns and pasta keep addresses was measured, with TCP and UDP: slirp4netns 1.2, pasta 2023 and 2026. */
 export const capabilities: Readonly<Record<PortDriverName, Capabilities>> = {
   builtin: {
@@ -37,7 +39,7 @@ export const capabilities: Readonly<Record<PortDriverName, Capabilities>> = {
     withIpv6: [],
     keepsClientAddress: ["tcp"],
     disallowLoopbackChildIP: false,
-    networks: ["slirp4netns", "pasta", "none"],
+    networks: [...helpers, "lxc-user-nic", "none"],
     whileRunning: true,
     purpose: "the fastest, with every network; a process inside accepts from the host's sockets and connects",
   },
@@ -70,7 +72,7 @@ export const capabilities: Readonly<Record<PortDriverName, Capabilities>> = {
   },
   none: {
     ...NOTHING,
-    networks: ["slirp4netns", "pasta", "none", "host"],
+    networks: [...helpers, "lxc-user-nic", "none", "host"],
     purpose: "nothing is published; with --net=host programs listen on the host itself",
   },
 };
@@ -82,7 +84,7 @@ const unfit = (text: string, hint: string): RlkitError => new RlkitError("USAGE"
  * RootlessKit's words, for a pair that does not go together.
  */
 export function choosePortDriver(asked: PortDriverName | "auto", network: Network): PortDriverName {
-  const net = network.kind === "helper" ? network.driver.name : network.kind;
+  const net = networkName(network);
   if (asked === "auto") return net === "host" ? "none" : "builtin";
   if (asked === "builtin" && net === "host") {
     throw unfit(

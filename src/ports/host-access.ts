@@ -1,9 +1,8 @@
-import { closeSync, openSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { isErrno, RlkitError } from "../errors.ts";
+import { bindInside } from "../launch/bind-inside.ts";
 import { Child } from "../launch/children.ts";
 import type { Control } from "../launch/control.ts";
-import { receiveSocket, socketpair } from "../native/calls.ts";
-import { rlkitNs } from "../native/paths.ts";
 import { formatHostPort, type HostPort } from "../options/host-access.ts";
 import { Portd } from "./portd.ts";
 import type { ListenRequest } from "./portd-encoding.ts";
@@ -90,21 +89,8 @@ export class HostAccessPorts {
     }
   }
 
-  async #bindTo(address: string, { proto, port }: HostPort): Promise<number> {
+  #bindTo(address: string, { proto, port }: HostPort): Promise<number> {
     const kind = proto === "tcp" ? "stream" : "datagram";
-    const [ours, theirs] = socketpair();
-    const nothing = openSync("/dev/null", "r+");
-    try {
-      try {
-        const argv = [rlkitNs(), "bind", "3", kind, address, String(port)];
-        await this.#control.spawn({ argv, env: [], inNetwork: true, fds: [nothing, nothing, 2, theirs] });
-      } finally {
-        closeSync(theirs);
-      }
-      return receiveSocket(ours, `port ${port} inside`);
-    } finally {
-      closeSync(ours);
-      closeSync(nothing);
-    }
+    return bindInside(this.#control, { kind, address, port }, `port ${port} inside`);
   }
 }

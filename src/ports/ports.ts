@@ -2,8 +2,7 @@ import { join } from "node:path";
 import { findProgram } from "../host/programs.ts";
 import type { Control } from "../launch/control.ts";
 import { capture } from "../native/capture.ts";
-import type { Network } from "../network/choose.ts";
-import { addresses } from "../network/driver.ts";
+import { type Network, networkAddresses } from "../network/choose.ts";
 import type { RunOptions } from "../options/run-options.ts";
 import { Appearance } from "./appearance.ts";
 import { builtinDriver } from "./builtin.ts";
@@ -41,7 +40,7 @@ export interface Ports {
 /** Makes the port table of a run; undefined when its driver publishes nothing on demand. Starts nothing yet. */
 export function makePorts(setting: PortsSetting): Ports | undefined {
   const { name, network, options, stateDir, control } = setting;
-  const child = network.kind === "helper" ? addresses(options.network).child : "";
+  const child = networkAddresses(network, options.network)?.child ?? "";
   const simple = (driver: PortDriver & Pick<Ports, "replay">): Ports => ({
     name,
     table: new PortTable(driver),

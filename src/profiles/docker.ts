@@ -3,7 +3,7 @@ import { RlkitError } from "../errors.ts";
 import type { DockerFacts } from "../host/docker-facts.ts";
 import type { HostFacts } from "../host/facts.ts";
 import { targetPath } from "../native/paths.ts";
-import type { Network } from "../network/choose.ts";
+import { defaultMtu, leadsOut, type Network } from "../network/choose.ts";
 import type { RunOptions } from "../options/run-options.ts";
 import { inside } from "../plan/inside.ts";
 import { Open } from "../plan/operations.ts";
@@ -25,8 +25,7 @@ export function dockerProfile(options: RunOptions, facts: HostFacts, network: Ne
   const { docker } = facts;
   if (docker === undefined) throw new Error("the docker profile needs its facts");
   checkDetachment(options, docker);
-  const mtu =
-    network.kind === "helper" && !docker.settings.mtu ? (options.network.mtu ?? network.driver.defaultMtu) : undefined;
+  const mtu = leadsOut(network) && !docker.settings.mtu ? (options.network.mtu ?? defaultMtu(network)) : undefined;
   const stateDir = options.stateDir ?? dockerStateDir(docker.runtimeDir.path);
   const live = wantsLiveRestore(options.supervision, docker);
   const liveRestore = live.wanted ? { from: docker.configFile, to: join(stateDir, CONFIG) } : undefined;

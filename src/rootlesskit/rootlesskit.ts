@@ -150,6 +150,7 @@ export function valuesOf(args: GoArguments) {
     ...{ net: args.text("net"), mtu: args.text("net") === "host" ? 0 : args.number("mtu") },
     ...{ cidr: optional("cidr"), ifname: optional("ifname"), ipv6: args.is("ipv6") },
     "disable-host-loopback": args.is("disable-host-loopback"),
+    "lxc-user-nic-bridge": optional("lxc-user-nic-bridge"),
     "detach-netns": args.is("detach-netns"),
     "evacuate-cgroup2": optional("evacuate-cgroup2"),
     publish: [...args.list("publish")],
@@ -166,7 +167,10 @@ export function valuesOf(args: GoArguments) {
 /** The helper programs that it names. */
 export function programsOf(args: GoArguments): Record<string, string> {
   return Object.fromEntries(
-    ["slirp4netns", "pasta", "pesto"].map((name) => [name, args.text(`${name}-binary`) || name]),
+    ["slirp4netns", "pasta", "pesto", "vpnkit", "lxc-user-nic"].map((name) => [
+      name,
+      args.text(`${name}-binary`) || name,
+    ]),
   );
 }
 

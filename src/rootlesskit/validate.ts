@@ -81,7 +81,13 @@ function checkNetwork(args: GoArguments, net: string, warn: (text: string) => vo
     throw refusal(`ifname cannot be specified for --net=${net}`);
   }
   if (net === "gvisor-tap-vsock" && args.is("ipv6")) throw refusal("--ipv6 is not supported for gvisor-tap-vsock");
-  if (net === "host" && args.number("mtu") > 0) warn(`unsupported mtu for --net=host: ${args.number("mtu")}`);
+  const mtu = args.number("mtu");
+  if (net === "host" && mtu > 0) warn(`unsupported mtu for --net=host: ${mtu}`);
+  if (net === "vpnkit" && mtu > 0 && mtu !== 1500) {
+    warn(
+      `vpnkit is known to have issues with non-1500 MTU (current: ${mtu}), see https://github.com/rootless-containers/rootlesskit/issues/6#issuecomment-403531453`,
+    );
+  }
   if (net === "pasta") checkProgram(args.text("pasta-binary"));
   if (net !== "slirp4netns") return;
   for (const name of ["slirp4netns-sandbox", "slirp4netns-seccomp"]) {

@@ -3,6 +3,7 @@ import type { HostFacts } from "../host/facts.ts";
 import { checkIdMaps } from "../idmap/check.ts";
 import { log, logs } from "../log.ts";
 import { isTerminal } from "../native/calls.ts";
+import { leadsOut, networkName } from "../network/choose.ts";
 import type { PlannedRun } from "../plan/planner.ts";
 
 /** A variable as a line for a shell to evaluate. */
@@ -18,7 +19,7 @@ export function announce({ network, portDriver, profile, notes }: PlannedRun, fa
     });
   }
   for (const { severity, text, fix } of checkIdMaps(facts.ids)) if (severity === "warning") log.warn(text, { fix });
-  if (network.kind === "helper") log.info(`network: ${network.driver.name}, ${network.why}; ports: ${portDriver}`);
+  if (leadsOut(network)) log.info(`network: ${networkName(network)}, ${network.why}; ports: ${portDriver}`);
   for (const { level, text } of notes) log[level](text);
   const lines = Object.entries(profile.clientEnv).map(([name, value]) => exportLine(name, value));
   if (lines.length === 0 || !logs("info")) return;

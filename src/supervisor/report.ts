@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import type { Instance } from "../launch/launch.ts";
-import { addresses } from "../network/driver.ts";
+import { networkAddresses, networkName } from "../network/choose.ts";
 import type { HelperKeeper } from "../network/keeper.ts";
 import type { RunOptions } from "../options/run-options.ts";
 import type { PlannedRun } from "../plan/planner.ts";
@@ -35,7 +35,9 @@ export function reporter(subject: Subject): () => Promise<Status> {
       pid: process.pid,
       phase: state.phase,
       since: epoch(state.since),
-      degraded: [helper?.degraded, ports?.portd?.degraded].filter((sentence) => sentence !== undefined),
+      degraded: [helper?.degraded, instance.lease?.degraded, ports?.portd?.degraded].filter(
+        (sentence) => sentence !== undefined,
+      ),
       target: {
         name: basename(program),
         command: [program, ...args],
@@ -49,10 +51,10 @@ export function reporter(subject: Subject): () => Promise<Status> {
         latest: state.reasons.map(({ at, reason }) => ({ at: epoch(at), reason })),
       },
       network: {
-        driver: plan.network.kind === "helper" ? plan.network.driver.name : plan.network.kind,
+        driver: networkName(plan.network),
         up: plan.network.kind !== "none" && (helper === undefined || helper.running),
         restarts: helper?.restarts ?? 0,
-        dns: plan.network.kind === "helper" ? addresses(options.network).dns : null,
+        dns: networkAddresses(plan.network, options.network)?.dns ?? instance.lease?.nameServers[0] ?? null,
       },
       ports: { driver: plan.portDriver, count: ports?.table.size ?? 0, orphans: ports?.table.orphans ?? 0 },
       processes: processes(instance, helper),

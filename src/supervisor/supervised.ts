@@ -3,7 +3,6 @@ import { serveInstance } from "../api/instance.ts";
 import type { Instance } from "../launch/launch.ts";
 import type { Scope } from "../launch/scope.ts";
 import { log } from "../log.ts";
-import { addresses } from "../network/driver.ts";
 import { HelperKeeper } from "../network/keeper.ts";
 import { nameServers } from "../network/name-servers.ts";
 import type { RunOptions } from "../options/run-options.ts";
@@ -39,6 +38,7 @@ export async function supervised(
   const helper = keepHelper(instance, plan, options, ports);
   scope.defer(() => helper?.stop());
   await helper?.watch();
+  instance.lease?.keep();
 
   const memory = await keepSmall();
   scope.defer(() => memory.stop());
@@ -90,7 +90,7 @@ function keepHelper(
     after: network.driver.after(options.network),
     init: networkPid,
     ifname: options.network.ifname,
-    gateway: addresses(options.network).gateway,
+    gateway: network.driver.addresses(options.network).gateway,
     ...(network.driver.name === "pasta" && { nameServers }),
   });
   keeper.replay = async () => ports?.replay();
