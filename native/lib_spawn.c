@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <signal.h>
+
 #include "child.h"
 #include "protocol.h"
 #include "rlkit.h"
@@ -50,10 +52,32 @@ static int decode(struct reader *r, struct spawn *out)
 	return r->at == r->end && out->argv[0] ? 0 : -EINVAL;
 }
 
-int rl_spawn(const uint8_t *spec, int length)
+static int start(struct spawn *spawn)
+{
+	const struct child_start start = {
+		.run = run_spawn,
+		.argument = spawn,
+		.death_signal = spawn->death_signal,
+		.session = spawn->flags & RL_SETSID,
+	};
+
+	return child_start(&start);
+}
+
+/* The signals' dispositions and mask are what Node itself would have handed on, and nobody expects. */
+static int replace(struct spawn *spawn)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	child_default_signals();
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	return run_spawn(spawn);
+}
+
+static int with_spec(const uint8_t *spec, int length, int (*act)(struct spawn *spawn))
 {
 	struct spawn spawn = {0};
-	const struct child_start start = {.run = run_spawn, .argument = &spawn};
 	cleanup_free uint8_t *copy = NULL;
 	struct reader r;
 	int result;
@@ -66,15 +90,20 @@ int rl_spawn(const uint8_t *spec, int length)
 	memcpy(copy, spec, (size_t)length);
 	r = (struct reader){.at = copy, .end = copy + length};
 	result = decode(&r, &spawn);
-	if (!result) {
-		struct child_start with = start;
-
-		with.death_signal = spawn.death_signal;
-		with.session = spawn.flags & RL_SETSID;
-		result = child_start(&with);
-	}
+	if (!result)
+		result = act(&spawn);
 	free(spawn.argv);
 	free(spawn.env);
 	free(spawn.fds);
 	return result;
+}
+
+int rl_spawn(const uint8_t *spec, int length)
+{
+	return with_spec(spec, length, start);
+}
+
+int rl_exec(const uint8_t *spec, int length)
+{
+	return with_spec(spec, length, replace);
 }

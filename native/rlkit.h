@@ -20,6 +20,12 @@
  */
 RL_API int rl_spawn(const uint8_t *spec, int length);
 
+/*
+ * Becomes another program, by the same spec; death signal and flags are not looked at. Returns -errno if that is not possible, and then
+ * descriptors, signals and limits may be those of the other program already.
+ */
+RL_API int rl_exec(const uint8_t *spec, int length);
+
 /* Reaps a child without waiting. Returns 0 if it still runs, or its pid, and an i32 status as of waitpid(2) in out[0..3]. */
 RL_API int rl_wait(int pid, uint8_t *out);
 

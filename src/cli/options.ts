@@ -143,6 +143,11 @@ export const runOptions: OptionTable = {
     describe: "containers live on while dockerd is restarted",
     ...supervision,
   },
+  scope: {
+    type: "boolean",
+    describe: "in a cgroup of the user's own (systemd-run --user --scope), so that containers get their limits",
+    ...supervision,
+  },
   wait: { type: "boolean", describe: "start in the background, return when it is ready", ...supervision },
   "ready-fd": { type: "number", describe: "write a newline to this descriptor when it is ready", ...supervision },
   "log-level": {

@@ -8,6 +8,7 @@ import { type Parsed, runOptions } from "./options.ts";
 
 async function run(parsed: Parsed): Promise<number> {
   const options = resolveRunOptions(parsed, process.env, process.cwd());
+  if (parsed.values.scope === true) (await import("./scope.ts")).enterScope(options);
   if (parsed.values.wait === true) {
     if (options.activation !== undefined) {
       throw new RlkitError("USAGE", "--wait does not go with sockets of a service manager (LISTEN_FDS)", {

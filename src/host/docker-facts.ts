@@ -7,6 +7,7 @@ import type { RunOptions } from "../options/run-options.ts";
 import { configFile, type DockerdSettings, dockerdSettings } from "../profiles/dockerd-args.ts";
 import { hasSwarm } from "../profiles/live-restore.ts";
 import { type StorageDriver, storageDrivers } from "../profiles/storage.ts";
+import { type CgroupFacts, gatherCgroupFacts } from "./cgroup-facts.ts";
 import { findProgram } from "./programs.ts";
 import { findHome, findRuntimeDir, type RuntimeDir } from "./session.ts";
 
@@ -23,6 +24,7 @@ export interface DockerFacts {
   /** The user's daemon.json: where it is, or would be, and what it says; no settings where it can't be read. */
   configFile: string;
   config: Readonly<Record<string, unknown>> | undefined;
+  cgroups: CgroupFacts;
   /** Swarm mode is on. */
   swarm: boolean;
   /** dockerd's version, asked only where it matters; undefined if it doesn't say. */
@@ -79,6 +81,7 @@ export function gatherDockerFacts(options: RunOptions, uid: number, passwdHome: 
     settings,
     configFile: file,
     config,
+    cgroups: gatherCgroupFacts(uid, runtimeDir.path),
     swarm: hasSwarm(settings.dataRoot),
     priorStorage: prior,
     selinux: existsSync("/sys/fs/selinux/enforce"),

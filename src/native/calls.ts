@@ -21,6 +21,17 @@ export interface SpawnSpec {
 
 /** Starts a process by vfork and exec from this thread; returns its pid. Throws a SyscallError that names the program. */
 export function spawn(spec: SpawnSpec): number {
+  const buffer = encodeSpec(spec);
+  return check(ffi("rl_spawn", buffer, buffer.length), "exec", spec.path);
+}
+
+/** Becomes another program, in place of this one (execve(2)). Throws a SyscallError that names it; nothing is to follow then but the end. */
+export function exec(spec: Omit<SpawnSpec, "deathSignal" | "newSession">): void {
+  const buffer = encodeSpec({ ...spec, deathSignal: 0 });
+  check(ffi("rl_exec", buffer, buffer.length), "exec", spec.path);
+}
+
+function encodeSpec(spec: SpawnSpec): Buffer {
   const bytes = new ByteWriter()
     .i32(spec.deathSignal)
     .u8(spec.newSession ? 1 : 0)
@@ -31,8 +42,7 @@ export function spawn(spec: SpawnSpec): number {
     .strs(spec.env)
     .u16(spec.fds.length);
   for (const fd of spec.fds) bytes.i32(fd);
-  const buffer = bytes.finish();
-  return check(ffi("rl_spawn", buffer, buffer.length), "exec", spec.path);
+  return bytes.finish();
 }
 
 /** The wait status (waitpid(2)) of a child of ours that has ended, reaped by this call; undefined while it runs. */

@@ -8,6 +8,7 @@ import type { RunOptions } from "../options/run-options.ts";
 import { inside } from "../plan/inside.ts";
 import { Open } from "../plan/operations.ts";
 import type { Step } from "../plan/steps.ts";
+import { limitNotes } from "./limits.ts";
 import { wantsLiveRestore, withLiveRestore } from "./live-restore.ts";
 import type { Profile } from "./profile.ts";
 import { storageDrivers } from "./storage.ts";
@@ -56,7 +57,11 @@ export function dockerProfile(options: RunOptions, facts: HostFacts, network: Ne
     ],
     clientEnv: dockerClientEnv(docker),
     daemon: { socket: socketPath(docker.settings.host), liveRestore },
-    notes: [...notes(docker, facts), ...(live.note === undefined ? [] : [{ level: "info" as const, text: live.note }])],
+    notes: [
+      ...notes(docker, facts),
+      ...limitNotes(docker.cgroups),
+      ...(live.note === undefined ? [] : [{ level: "info" as const, text: live.note }]),
+    ],
   };
 }
 

@@ -59,6 +59,13 @@ export const dockerFacts: DockerFacts = {
   },
   configFile: "/home/alice/.config/docker/daemon.json",
   config: {},
+  cgroups: {
+    version2: true,
+    userManager: true,
+    group: "/user.slice/user-1000.slice/user@1000.service/app.slice/docker.service",
+    delegated: true,
+    controllers: ["cpu", "cpuset", "io", "memory", "pids"],
+  },
   swarm: false,
   priorStorage: undefined,
   fuseOverlayfs: true,
