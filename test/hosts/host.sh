@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # A throw-away host in namespaces over a read-only root (make-root.sh). Run as root.
 #   host.sh up NAME ROOT              starts it; prints the pid of its first process
+#   host.sh boot NAME ROOT            starts it with systemd, or again after halt, and waits until that is done
+#   host.sh session NAME USER COMMAND runs a shell command in a login session of USER, where systemd is
+#   host.sh halt NAME                 has systemd shut it down; its files stay
 #   host.sh sh NAME USER COMMAND      runs a shell command in it, with the environment of a login of USER
 #   host.sh root NAME ARGV...         runs a command in it as root
 #   host.sh link A IP/LEN B IP/LEN    connects two hosts by a cable
@@ -37,7 +40,7 @@ enter() {
 
 # The first process, before it is that: builds the host's file system and changes into it.
 inside() {
-  local root=$1 files=$2 name=${2##*/} new=$2/mnt device uid gid home
+  local root=$1 files=$2 init=$3 name=${2##*/} new=$2/mnt device user uid gid home
   mount --make-rprivate /
   mkdir -p "$new" "$files"/{upper,work,home}
   mount -t overlay overlay -o "lowerdir=$root,upperdir=$files/upper,workdir=$files/work" "$new"
@@ -64,9 +67,12 @@ inside() {
   mount -t tmpfs -o mode=755 tmpfs "$new/run"
   mount -t tmpfs -o mode=1777 tmpfs "$new/tmp"
   mkdir -p "$new"/run/{user,lock}
-  while IFS=: read -r _ _ uid gid _ home _; do
+  while IFS=: read -r user _ uid gid _ home _; do
     ((uid >= 1000 && uid < 60000)) || continue
-    install -d -m 700 -o "$uid" -g "$gid" "$new/run/user/$uid" "$new$home"
+    install -d -m 700 -o "$uid" -g "$gid" "$new$home"
+    # logind makes this one, and keeps a manager running for the user.
+    [[ $init == systemd ]] || install -d -m 700 -o "$uid" -g "$gid" "$new/run/user/$uid"
+    [[ $init != systemd ]] || install -D /dev/null "$new/var/lib/systemd/linger/$user"
   done <"$root/etc/passwd"
   hostname "$name"
   echo "127.0.0.1 localhost $name" >"$new/etc/hosts"
@@ -88,24 +94,87 @@ inside() {
   # As systemd leaves it; RootlessKit's --propagation=rslave wants that.
   mount --make-rshared /
   cd /
+  [[ $init != systemd ]] || exec /usr/bin/env -i container=rlkit PATH="$path" /lib/systemd/systemd
   exec /usr/bin/env -i PATH="$path" /usr/bin/tini-static -s -- sleep infinity
 }
 
+# What a host with systemd has besides: an id, and no rootful dockerd.
+for_systemd() {
+  local upper=$1/upper unit
+  mkdir -p "$upper/etc/systemd/system"
+  [[ -s $upper/etc/machine-id ]] || tr -d - </proc/sys/kernel/random/uuid >"$upper/etc/machine-id"
+  for unit in docker.service docker.socket containerd.service systemd-networkd-wait-online.service; do
+    ln -sfn /dev/null "$upper/etc/systemd/system/$unit"
+  done
+}
+
+boot() {
+  local name=$1 files=$hosts/run/$1 state
+  if [[ -e $files/halted ]]; then
+    rm "$files/halted"
+  else
+    down "$name"
+  fi
+  mkdir -p "$files"
+  for_systemd "$files"
+  start "$name" "$2" systemd
+  for ((i = 0; i < 300; i++)); do
+    state=$(enter_quietly "$name" systemctl is-system-running) || :
+    [[ $state != running && $state != degraded ]] || return 0
+    sleep 0.1
+  done
+  die "$name did not boot: $state"
+}
+
+enter_quietly() { (enter "$@") 2>/dev/null; }
+
+halt() {
+  local pid
+  pid=$(first "$1") || die "$1 is not up"
+  : >"$hosts/run/$1/halted"
+  kill -s RTMIN+3 "$pid"
+  await_end "$1" 1500
+  rm -rf "$hosts/run/$1/first" "$hosts/run/$1/mnt"
+}
+
+await_end() {
+  for ((i = 0; i < $2; i++)); do
+    first "$1" >/dev/null || return 0
+    sleep 0.02
+  done
+  die "$1 does not end"
+}
+
+in_session() {
+  local name=$1 user=$2 pid uid
+  shift 2
+  pid=$(first "$name") || die "$name is not up"
+  uid=$(grep "^$user:" "/proc/$pid/root/etc/passwd" | cut -d: -f3)
+  enter "$name" env -i PATH="$path" systemd-run --quiet --pipe --wait --collect --uid="$user" --property=PAMName=login \
+    --property=WorkingDirectory="~" -E XDG_RUNTIME_DIR="/run/user/$uid" -E DBUS_SESSION_BUS_ADDRESS="unix:path=/run/user/$uid/bus" \
+    -E PATH="$path" bash -c "$*"
+}
+
 up() {
-  local name=$1 root files=$hosts/run/$1 group=$cgroups/host-$1 holder pid=
+  ! first "$1" >/dev/null || die "$1 is up already"
+  down "$1"
+  start "$1" "$2" tini-static
+}
+
+# Starts it with that program as its first process.
+start() {
+  local name=$1 root files=$hosts/run/$1 group=$cgroups/host-$1 init=$3 holder pid=
   root=$(realpath "$2")
   [[ -d $root/usr ]] || die "$2 is no root"
-  ! first "$name" >/dev/null || die "$name is up already"
-  down "$name"
   mkdir -p "$files" "$group"
   # shellcheck disable=SC2016 # expanded by the shell that it is for
   setsid bash -c 'echo $$ >"$0/cgroup.procs"; exec unshare --mount --pid --uts --ipc --net --cgroup --fork \
-    --kill-child -- "$@"' "$group" "$0" inside "$root" "$files" >"$files/log" 2>&1 </dev/null &
+    --kill-child -- "$@"' "$group" "$0" inside "$root" "$files" "$init" >"$files/log" 2>&1 </dev/null &
   holder=$!
   for ((i = 0; i < 200; i++)); do
     # unshare's only child is the first process. It is done when it is no longer this script.
     pid=$(cat "/proc/$holder/task/$holder/children" 2>/dev/null) && pid=${pid// /}
-    [[ -n $pid && $(cat "/proc/$pid/comm" 2>/dev/null) == tini-static ]] && break
+    [[ -n $pid && $(cat "/proc/$pid/comm" 2>/dev/null) == "$init" ]] && break
     pid=
     sleep 0.02
   done
@@ -123,11 +192,7 @@ down() {
   if pid=$(first "$name"); then
     # All of a pid namespace ends with its first process. Its mounts and network end with its processes.
     kill -KILL "$pid"
-    for ((i = 0; i < 500; i++)); do
-      first "$name" >/dev/null || break
-      sleep 0.02
-    done
-    ! first "$name" >/dev/null || die "$name does not end"
+    await_end "$name" 500
   fi
   [[ ! -d $cgroups/host-$name ]] || remove_cgroup "$cgroups/host-$name"
   rm -rf --one-file-system "${hosts:?}/run/$name"
@@ -165,10 +230,11 @@ in_shell() {
 }
 
 case "${1:-}:$#" in
-  up:3 | down:2 | link:5) "$@" ;;
+  up:3 | boot:3 | halt:2 | down:2 | link:5) "$@" ;;
+  session:*) (($# > 3)) || die "session NAME USER COMMAND"; in_session "${@:2}" ;;
   root:*) (($# > 2)) || die "root NAME ARGV..."; enter "${@:2}" ;;
   sh:*) (($# > 3)) || die "sh NAME USER COMMAND"; in_shell "${@:2}" ;;
-  inside:3) "$@" ;;
+  inside:4) "$@" ;;
   *)
     sed -n 's/^#   //p' "$0" >&2
     exit 2
