@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { userInfo } from "node:os";
+import { installCommand, type Missing } from "../host/distribution.ts";
 import { findProgram } from "../host/programs.ts";
 import type { Env } from "./script.ts";
 
@@ -57,26 +58,23 @@ export interface Requirements {
   noIptables: boolean;
 }
 
-/** The package managers, in the order in which they are looked for. */
+/** The package managers that Docker's tool knows, in the order in which it looks for them. */
 const managers = ["apt-get", "dnf", "yum"] as const;
 
 /** Docker's checks of a machine, in the order and words of its own tool; where that goes by files, iptables is tried instead. */
 export function requirements(machine: Machine, skipIptables: boolean, tryIptables: () => boolean): Requirements {
   const found: Requirements = { instructions: [], hopeless: undefined, noIptables: false };
   const manager = managers.find((each) => machine.has(each));
-  const install = (what: string, program: string, packages: Record<(typeof managers)[number], string>): void => {
+  const install = (what: string, program: Missing): void => {
     if (manager === undefined) found.hopeless ??= `${program} binary not found. Please install with a package manager.`;
-    else found.instructions.push({ about: what, lines: [`${manager} install -y ${packages[manager]}`] });
+    else found.instructions.push({ about: what, lines: [installCommand(manager, program)] });
   };
 
-  if (!machine.has("newuidmap")) {
-    const shadow = "shadow-utils";
-    install("Install newuidmap & newgidmap binaries", "newuidmap", { "apt-get": "uidmap", dnf: shadow, yum: shadow });
-  }
+  if (!machine.has("newuidmap")) install("Install newuidmap & newgidmap binaries", "newuidmap");
   const iptables = "iptables";
   if (!machine.has(iptables)) {
     found.noIptables = true;
-    if (!skipIptables) install("Install iptables", iptables, { "apt-get": iptables, dnf: iptables, yum: iptables });
+    if (!skipIptables) install("Install iptables", iptables);
   } else if (found.instructions.length === 0 && !tryIptables()) {
     found.noIptables = true;
     const isLegacy = machine.run([iptables, "--version"]).output.includes("legacy");
