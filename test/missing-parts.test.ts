@@ -153,7 +153,7 @@ describe("no namespaces", () => {
       status: FAILED,
       says: [
         "cannot make a user namespace: user.max_user_namespaces is 0",
-        "sudo sysctl -w user.max_user_namespaces=28633",
+        "as root: echo user.max_user_namespaces=28633 >> /etc/sysctl.d/60-rlkit.conf && sysctl -p /etc/sysctl.d/60-rlkit.conf",
       ],
     });
   });

@@ -12,6 +12,7 @@ const loaders: Record<string, () => Promise<{ command: Command }>> = {
   exec: () => import("./exec.ts"),
   env: () => import("./env.ts"),
   idmap: () => import("./idmap.ts"),
+  check: () => import("./check.ts"),
   link: () => import("./link.ts"),
   "ports list": () => import("./ports-list.ts"),
   "ports add": () => import("./ports-add.ts"),

@@ -39,12 +39,12 @@ export function checkRanges(facts: RangeFacts): Verdict[] {
   if (none.length > 0) {
     const where = none.map((kind) => `${kind}s in ${facts.ids[kind].delegated.from}`).join(", and no ");
     const text = `${who} has no subordinate ${where}`;
-    verdicts.push({ severity: "error", code: "SUBID_NONE", text, fix: delegate(facts, none) });
+    verdicts.push({ severity: "error", code: "SUBID_NONE", text, ...delegate(facts, none) });
   }
   if (few.length > 0) {
     const where = few.map((kind) => `${delegated(kind)} subordinate ${kind}s in ${facts.ids[kind].delegated.from}`);
     const text = `${who} has only ${where.join(" and ")}; images with ids up to ${ENOUGH - 1} will not unpack`;
-    verdicts.push({ severity: "warning", code: "SUBID_NONE", text, fix: delegate(facts, few) });
+    verdicts.push({ severity: "warning", code: "SUBID_NONE", text, ...delegate(facts, few) });
   }
   return [...verdicts, ...kinds.flatMap((kind) => checkUsable(facts, kind))];
 }
@@ -60,13 +60,13 @@ function checkUsable(facts: RangeFacts, kind: IdKind): Verdict[] {
     const there = extents(outer).map(formatRange).join(", ") || "none";
     const text = `${all - some} of the ${all} subordinate ${kind}s of ${who} (${list(delegated.ranges)}) do not exist in this user namespace, which has ${kind}s ${there}`;
     const fix = `give the container that rlkit runs in more ids, or change ${subidFile(kind)} to ids that it has`;
-    return [{ severity: some === 0 ? "error" : "warning", code, text, fix }];
+    return [{ severity: some === 0 ? "error" : "warning", code, text, fix, by: "outside" }];
   }
   const ownId = kind === "uid" ? facts.user.uid : facts.user.gid;
   const map = planIdMap(ownId, usable);
   if (fitsKernel(map)) return [];
   const text = `the ${kind} map of ${who} would have ${map.length} lines; the kernel takes 340, in less than 4096 bytes`;
-  return [{ severity: "error", code, text, fix: `join ranges of ${who} in ${delegated.from}` }];
+  return [{ severity: "error", code, text, fix: `join ranges of ${who} in ${delegated.from}`, by: "outside" }];
 }
 
 function list(ranges: readonly IdRange[]): string {
@@ -75,23 +75,28 @@ function list(ranges: readonly IdRange[]): string {
 }
 
 /** The command that delegates ids of these kinds to the user: a range that nobody has. */
-function delegate(facts: RangeFacts, lacking: readonly IdKind[]): string {
+function delegate(facts: RangeFacts, lacking: readonly IdKind[]): Pick<Verdict, "fix" | "by"> {
   const { user, subidService } = facts;
-  if (subidService === "sss") return `ipa subid-generate --owner=${user.name ?? user.uid}`;
+  if (subidService === "sss") return { fix: `ipa subid-generate --owner=${user.name ?? user.uid}`, by: "outside" };
   // newuidmap asks either the service or the files, never both.
   if (subidService !== undefined) {
-    return `delegate ${ENOUGH} ids in ${subidService}, which /etc/nsswitch.conf names for subid`;
+    const fix = `delegate ${ENOUGH} ids in ${subidService}, which /etc/nsswitch.conf names for subid`;
+    return { fix, by: "outside" };
   }
   const range = freeEverywhere(facts);
   if (!range) {
-    return `free ${ENOUGH} ids in a row in /etc/subuid and /etc/subgid, or give the container that rlkit runs in more ids`;
+    const fix = `free ${ENOUGH} ids in a row in /etc/subuid and /etc/subgid, or give the container that rlkit runs in more ids`;
+    return { fix, by: "outside" };
   }
   const files = lacking.map(subidFile);
-  if (!facts.localUser) return `echo ${user.uid}:${range.start}:${range.length} | sudo tee -a ${files.join(" ")}`;
+  if (!facts.localUser) {
+    return { fix: `echo ${user.uid}:${range.start}:${range.length} | sudo tee -a ${files.join(" ")}`, by: "root" };
+  }
   // usermod refuses the options where there is no such file.
   const missing = lacking.filter((kind) => facts.ids[kind].file === undefined).map(subidFile);
   const touch = missing.length > 0 ? `sudo touch ${missing.join(" ")} && ` : "";
-  return `${touch}sudo usermod ${lacking.map((kind) => `--add-sub${kind}s ${formatRange(range)}`).join(" ")} ${user.name}`;
+  const options = lacking.map((kind) => `--add-sub${kind}s ${formatRange(range)}`);
+  return { fix: `${touch}sudo usermod ${options.join(" ")} ${user.name}`, by: "root" };
 }
 
 /** Ids that exist here as uids and as gids, that nobody has been given, and that are not the user's own. */

@@ -156,6 +156,7 @@ describe("the ranges", () => {
     expect(only({ ids: none })).toEqual({
       severity: "error",
       code: "SUBID_NONE",
+      by: "root",
       text: "alice (1001) has no subordinate uids in /etc/subuid, and no gids in /etc/subgid",
       fix: "sudo usermod --add-subuids 231072-296607 --add-subgids 231072-296607 alice",
     });

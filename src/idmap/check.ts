@@ -35,7 +35,8 @@ export function checkWithoutRanges(facts: IdMapFacts): Verdict[] {
   return [...checkPrivileges(facts), ...checkTools(facts), ...checkUser(facts)];
 }
 
-function checkPrivileges({ noNewPrivs, user }: IdMapFacts): Verdict[] {
+/** Whether setuid programs get their privileges from this process. */
+export function checkPrivileges({ noNewPrivs, user }: IdMapFacts): Verdict[] {
   // Root has what newuidmap needs from the start.
   if (!noNewPrivs || user.uid === 0) return [];
   return [
@@ -43,12 +44,14 @@ function checkPrivileges({ noNewPrivs, user }: IdMapFacts): Verdict[] {
       severity: "error",
       code: "NO_NEW_PRIVS",
       text: "no_new_privs is set on this process, so newuidmap (like sudo and every other setuid program) gets no privileges here and cannot write id maps",
+      by: "outside",
       fix: "start rlkit without it: no NoNewPrivileges= in the systemd unit, no `docker run --security-opt no-new-privileges`, no `setpriv --no-new-privs`",
     },
   ];
 }
 
-function checkTools({ newuidmap, newgidmap, path, user }: IdMapFacts): Verdict[] {
+/** newuidmap and newgidmap: there, and with privileges. */
+export function checkTools({ newuidmap, newgidmap, path, user }: IdMapFacts): Verdict[] {
   const missing = [newuidmap ? [] : "newuidmap", newgidmap ? [] : "newgidmap"].flat();
   const verdicts: Verdict[] = [];
   if (missing.length > 0) {
@@ -56,6 +59,7 @@ function checkTools({ newuidmap, newgidmap, path, user }: IdMapFacts): Verdict[]
       severity: "error",
       code: "IDMAP_TOOL",
       text: `${missing.join(" and ")} not found on PATH (${path}); only a program with privileges can map delegated ids`,
+      by: "root",
       fix: "Debian, Ubuntu: sudo apt-get install uidmap; Fedora, RHEL: sudo dnf install shadow-utils",
     });
   }
@@ -68,35 +72,44 @@ function checkTools({ newuidmap, newgidmap, path, user }: IdMapFacts): Verdict[]
 function checkTool(tool: ToolFacts, capability: string): Verdict[] {
   const { path } = tool;
   const file = shellWord(path);
-  const code = "IDMAP_TOOL";
+  const [code, by] = ["IDMAP_TOOL", "root"] as const;
   const mount = tool.nosuidMount;
   if (mount !== undefined) {
     const text = `${path} is under ${mount}, which is mounted nosuid: its setuid bit and file capabilities do not count`;
-    return [{ severity: "error", code, text, fix: `sudo mount -o remount,suid ${shellWord(mount)}` }];
+    return [{ severity: "error", code, text, by, fix: `sudo mount -o remount,suid ${shellWord(mount)}` }];
   }
   if (tool.setuid && tool.owner !== 0) {
     const text = `${path} is setuid, but to uid ${tool.owner} and not to root`;
     // chown clears the setuid bit.
-    return [{ severity: "error", code, text, fix: `sudo chown root ${file} && sudo chmod u+s ${file}` }];
+    return [{ severity: "error", code, text, by, fix: `sudo chown root ${file} && sudo chmod u+s ${file}` }];
   }
   if (tool.setuid || tool.capability) return [];
   const fix = `sudo chmod u+s ${file}`;
   if (tool.capability === false) {
     const text = `${path} has neither the setuid bit nor the file capability ${capability}, so it cannot write id maps`;
-    return [{ severity: "error", code, text, fix }];
+    return [{ severity: "error", code, text, by, fix }];
   }
   const text = `${path} has no setuid bit, and without getcap it is unknown whether it has the file capability ${capability}`;
-  return [{ severity: "warning", code, text, fix }];
+  return [{ severity: "warning", code, text, by, fix }];
 }
 
-function checkUser({ user, gid }: IdMapFacts): Verdict[] {
+/** What newuidmap wants to know of the user who calls it. */
+export function checkUser({ user, gid }: IdMapFacts): Verdict[] {
   const code = "IDMAP_TOOL";
   if (user.name === undefined) {
     const text = `uid ${user.uid} has no passwd entry, and newuidmap works for nobody whose name it cannot find`;
-    return [{ severity: "error", code, text, fix: `sudo useradd --uid ${user.uid} --no-create-home u${user.uid}` }];
+    return [
+      {
+        severity: "error",
+        code,
+        text,
+        by: "root",
+        fix: `sudo useradd --uid ${user.uid} --no-create-home u${user.uid}`,
+      },
+    ];
   }
   if (gid === user.gid) return [];
   // Only a warning: GRANT_AUX_GROUP_SUBIDS in login.defs(5) allows it.
   const text = `this process has group ${gid}, not ${user.name}'s primary group ${user.gid} (newgrp or sg?), which newuidmap refuses`;
-  return [{ severity: "warning", code, text, fix: `newgrp "$(id -gn ${user.uid})"` }];
+  return [{ severity: "warning", code, text, by: "user", fix: `newgrp "$(id -gn ${user.uid})"` }];
 }

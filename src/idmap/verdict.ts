@@ -8,6 +8,8 @@ export interface Verdict {
   text: string;
   /** The line to run, or what to change. */
   fix: string;
+  /** Who can do that: commands for root have their sudo; for the others it may be a sentence. */
+  by: "root" | "user" | "outside";
 }
 
 /** A verdict as the error to throw. */

@@ -3,8 +3,7 @@ import { join } from "node:path";
 import { listenApi } from "../api/listener.ts";
 import { makePrivateDir } from "../host/session.ts";
 import { log, logs } from "../log.ts";
-import { bindNotify, isTerminal, pipe, socketpair } from "../native/calls.ts";
-import { rlkitNs } from "../native/paths.ts";
+import { bindNotify, isTerminal, pipe } from "../native/calls.ts";
 import { HelperProcess } from "../network/helper-process.ts";
 import type { Lease } from "../network/lease.ts";
 import { resolvConfOf } from "../network/name-servers.ts";
@@ -17,13 +16,14 @@ import type { Ports } from "../ports/ports.ts";
 import { formatPortSpec } from "../ports/spec.ts";
 import { chooseStorage } from "../profiles/choose-storage.ts";
 import { Child } from "./children.ts";
-import { Control } from "./control.ts";
+import type { Control } from "./control.ts";
 import { explainExec } from "./explain-exec.ts";
 import { writeIdMaps } from "./id-maps.ts";
 import { endAllIn, openUserNamespace } from "./leftovers.ts";
 import { runInside } from "./run-inside.ts";
 import type { Scope } from "./scope.ts";
 import type { Signals } from "./signals.ts";
+import { startInit } from "./start-init.ts";
 import { lockStateDir } from "./state-dir.ts";
 
 /** A run whose target has been started. */
@@ -98,17 +98,8 @@ const handlers: Handlers = {
   "lock-state-dir": ({ scope }, { path }) => scope.defer(lockStateDir(path)),
 
   "start-init": (launch, { env }) => {
-    const [ours, theirs] = socketpair();
-    launch.init = Child.start({
-      path: rlkitNs(),
-      argv: ["rlkit-ns", "init", "3"],
-      env,
-      fds: [0, 1, 2, theirs],
-      // None: a closed control socket tells init the same, and it then ends what runs inside before itself.
-      deathSignal: 0,
-    });
-    closeSync(theirs);
-    const control = new Control(ours, launch.signals.check);
+    const { init, control } = startInit(env, launch.signals.check);
+    launch.init = init;
     launch.control = control;
     launch.scope.defer(async () => {
       control.close();

@@ -1,14 +1,14 @@
 import { join } from "node:path";
 import type { CopyUpFacts } from "../host/facts.ts";
 import { bind, inside, move } from "./inside.ts";
-import type { Step } from "./steps.ts";
+import type { StepOf } from "./steps.ts";
 
 /**
  * Makes a directory writable inside: a tmpfs takes its place, with a link for each entry to the original, which moves to a
  * hidden directory in it. Scripts rely on entries being links (`rm -f /run/docker`). Some directories are bound instead: where
  * relative links leave one, `../../var/lib` would lead elsewhere from the hidden directory.
  */
-export function copyUp({ path, bound }: CopyUpFacts, runId: string): Step[] {
+export function copyUp({ path, bound }: CopyUpFacts, runId: string): StepOf<"inside">[] {
   const hidden = join(path, `.ro${runId}`);
   return [
     // /tmp exists everywhere and is free again two steps on; a directory made for this would have to be removed.

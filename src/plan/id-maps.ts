@@ -7,7 +7,7 @@ import type { RunOptions } from "../options/run-options.ts";
 import type { StepOf } from "./steps.ts";
 
 /** The step that writes both id maps: the ones asked for, or own id to 0 and the delegated ranges after it. */
-export function idMaps(options: RunOptions, facts: IdMapFacts): StepOf<"write-id-maps"> {
+export function idMaps(options: Pick<RunOptions, "uidMap" | "gidMap">, facts: IdMapFacts): StepOf<"write-id-maps"> {
   // A map of one's own may do with the own id alone: then what is delegated, or not, is checked entry by entry.
   const custom = options.uidMap.length > 0;
   const verdicts = custom ? checkWithoutRanges(facts) : checkIdMaps(facts);

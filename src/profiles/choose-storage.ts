@@ -17,18 +17,36 @@ const BTRFS_MAGIC = 0x9123683e; // statfs(2)
  */
 export async function chooseStorage(control: Control, step: StepOf<"choose-storage">): Promise<StorageDriver> {
   const { dataRoot, candidates } = step;
-  const refused: string[] = [];
   const dir = scratch(dataRoot);
   try {
-    for (const driver of candidates) {
-      const problem = await tryDriver[driver](control, dir, dataRoot);
-      if (problem === undefined) return chosen(driver, refused, dataRoot);
-      refused.push(`${driver}: ${problem}`);
-    }
+    const { driver, refused } = await tryStorage(control, dir, candidates);
+    if (driver !== undefined) return chosen(driver, refused, dataRoot);
+    throw new RlkitError("STORAGE", `no storage driver of Docker's works on ${dataRoot}: ${refused.join("; ")}`);
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
-  throw new RlkitError("STORAGE", `no storage driver of Docker's works on ${dataRoot}: ${refused.join("; ")}`);
+}
+
+/** The first storage driver that works (undefined: none), and why those before it don't. */
+export interface StorageTrial {
+  driver: StorageDriver | undefined;
+  /** `overlay2: EINVAL` */
+  refused: readonly string[];
+}
+
+/** Tries storage drivers in their order in `dir`, a directory of its own on the file system that matters. */
+export async function tryStorage(
+  control: Control,
+  dir: string,
+  candidates: readonly StorageDriver[],
+): Promise<StorageTrial> {
+  const refused: string[] = [];
+  for (const driver of candidates) {
+    const problem = await tryDriver[driver](control, dir);
+    if (problem === undefined) return { driver, refused };
+    refused.push(`${driver}: ${problem}`);
+  }
+  return { driver: undefined, refused };
 }
 
 function scratch(dataRoot: string): string {
@@ -55,7 +73,7 @@ function chosen(driver: StorageDriver, refused: readonly string[], dataRoot: str
 }
 
 /** Why a driver doesn't work there; undefined when it does. */
-type Attempt = (control: Control, dir: string, dataRoot: string) => Promise<string | undefined>;
+type Attempt = (control: Control, dir: string) => Promise<string | undefined>;
 
 const tryDriver: Record<StorageDriver, Attempt> = {
   overlay2: tryOverlay,
@@ -66,8 +84,7 @@ const tryDriver: Record<StorageDriver, Attempt> = {
     ]);
     return result < 0 ? `/dev/fuse can't be opened (${errnoName(-result)}); as root: chmod 0666 /dev/fuse` : undefined;
   },
-  btrfs: async (_control, _dir, dataRoot) =>
-    statfsSync(dataRoot).type === BTRFS_MAGIC ? undefined : "not a btrfs file system",
+  btrfs: async (_control, dir) => (statfsSync(dir).type === BTRFS_MAGIC ? undefined : "not a btrfs file system"),
   vfs: async () => undefined,
 };
 

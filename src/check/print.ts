@@ -1,0 +1,111 @@
+import type { Checked, Fix, Verdict, Who } from "./requirement.ts";
+import { isGood } from "./run.ts";
+
+const WIDTH = 80;
+
+const symbols: Readonly<Record<Verdict, { mark: string; colour: number }>> = {
+  ok: { mark: "✓", colour: 32 },
+  warning: { mark: "!", colour: 33 },
+  failure: { mark: "✗", colour: 31 },
+  skipped: { mark: "-", colour: 90 },
+};
+
+/** Paints text, where there are colours. */
+type Paint = (colour: number, text: string) => string;
+const plain: Paint = (_, text) => text;
+const ansi: Paint = (colour, text) => `\u001b[${colour}m${text}\u001b[0m`;
+
+const people: Readonly<Record<Who, string>> = {
+  root: "as root",
+  user: "as yourself",
+  outside: "outside of this machine",
+};
+
+/** Words in lines of at most `width` characters; a word that is longer has a line of its own. */
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const line = lines.at(-1);
+    if (line !== undefined && line.length + 1 + word.length <= width) lines[lines.length - 1] = `${line} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+}
+
+/** At most `width` characters, the last of which says that there is more. */
+const cut = (text: string, width: number): string =>
+  text.length <= width ? text : `${text.slice(0, width - 1).replace(/[\s,;:]+$/, "")}…`;
+
+/** The table, a line each; then what is wrong, with its cause and what mends it; at the end one block for root. */
+export function printCheck(results: readonly Checked[], { colours }: { colours: boolean }): string {
+  const paint = colours ? ansi : plain;
+  const width = Math.max(0, ...results.map(({ title }) => title.length));
+  const rows = results.map((each) => {
+    const { mark, colour } = symbols[each.verdict];
+    return `${paint(colour, mark)} ${each.title.padEnd(width)}  ${cut(each.found, WIDTH - width - 4)}`;
+  });
+  const wrong = results.filter(({ verdict }) => verdict === "failure" || verdict === "warning");
+  const wanted = results.flatMap(({ fix }) => fix.filter(({ optional }) => optional));
+  const sections = [
+    rows.join("\n"),
+    ...wrong.map((each) => describe(each, paint)),
+    ...(wanted.length === 0 ? [] : [["If wanted:", ...wanted.flatMap(mend)].join("\n")]),
+    ...blockForRoot(results),
+    summary(results),
+  ];
+  return `${sections.join("\n\n")}\n`;
+}
+
+const indented = (text: string): string[] => wrap(text, WIDTH - 2).map((line) => `  ${line}`);
+
+function describe({ id, title, verdict, tried, found, fix }: Checked, paint: Paint): string {
+  const { mark, colour } = symbols[verdict];
+  return [
+    paint(colour, `${mark} ${title} (${id})`),
+    ...indented(`${found}.`),
+    ...indented(`Tried: ${tried}.`),
+    ...fix.filter(({ optional }) => !optional).flatMap(mend),
+  ].join("\n");
+}
+
+/** Commands are never broken: they are to be copied. */
+function mend({ who, lines, note }: Fix): string[] {
+  if (lines.length === 0) return indented(`${people[who]}: ${note}`);
+  const about = note === undefined ? people[who] : `${people[who]}, ${note}`;
+  return [...indented(`${about}:`), ...lines.map((line) => `    ${line}`)];
+}
+
+/** What root is to run so that nothing is wrong any more, in the order in which it was found; each line once. */
+export function rootLines(results: readonly Checked[]): string[] {
+  const lines = results.flatMap(({ fix }) =>
+    fix.filter(({ who, optional }) => who === "root" && !optional).flatMap((each) => each.lines),
+  );
+  return [...new Set(lines)];
+}
+
+function blockForRoot(results: readonly Checked[]): string[] {
+  const lines = rootLines(results);
+  if (lines.length === 0) return [];
+  return [
+    ["For root, all of it (rlkit check --fix runs it by sudo):", "", "sudo sh -eux <<'EOF'", ...lines, "EOF"].join(
+      "\n",
+    ),
+  ];
+}
+
+function summary(results: readonly Checked[]): string {
+  const count = (verdict: Verdict): number => results.filter((each) => each.verdict === verdict).length;
+  const several = (verdict: Verdict): string => `${count(verdict)} ${verdict}${count(verdict) === 1 ? "" : "s"}`;
+  const numbers = [several("failure"), several("warning"), `${count("ok")} ok`, `${count("skipped")} skipped`];
+  const can = isGood(results) ? "can run here" : "can't run here yet";
+  return `A rootless dockerd ${can}: ${numbers.join(", ")}.`;
+}
+
+/** The result for programs; its shape stays. */
+export function checkAsJson(results: readonly Checked[]): string {
+  const checks = results.map(({ id, title, verdict, tried, found, fix }) => ({
+    ...{ id, title, verdict, tried, found },
+    fix: fix.map(({ who, lines, note = null, optional = false }) => ({ who, lines, note, optional })),
+  }));
+  return `${JSON.stringify({ ok: isGood(results), checks, root: rootLines(results) }, null, 2)}\n`;
+}
