@@ -486,7 +486,17 @@ const causes: readonly Cause[] = [
     id: "storage-driver",
     verdict: "warning",
     says: "/dev/fuse can't be opened (EACCES)",
-    root: ["modprobe fuse", "[ -e /dev/fuse ] || mknod /dev/fuse c 10 229", "chmod 0666 /dev/fuse"],
+    root: ["chmod 0666 /dev/fuse"],
+  },
+  {
+    name: "no /dev/fuse",
+    machine: {
+      storage: { driver: "vfs", refused: ["overlay2: EINVAL", "fuse-overlayfs: /dev/fuse can't be opened (ENOENT)"] },
+    },
+    id: "storage-driver",
+    verdict: "warning",
+    says: "/dev/fuse can't be opened (ENOENT)",
+    root: ["modprobe fuse || true", "[ -e /dev/fuse ] || mknod /dev/fuse c 10 229", "chmod 0666 /dev/fuse"],
   },
   {
     name: "no /dev/fuse in a container",

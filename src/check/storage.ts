@@ -96,7 +96,10 @@ function betterStorage(machine: Machine, hasFuse: boolean, refused: readonly str
     return [inWords("user", elsewhere(dockerSettings(machine).configFile))];
   }
   if (machine.container !== undefined) return [inWords("outside", "start this container with --device /dev/fuse")];
-  return [asRoot("modprobe fuse", "[ -e /dev/fuse ] || mknod /dev/fuse c 10 229", "chmod 0666 /dev/fuse")];
+  const device = refused.some((each) => each.includes("EACCES"))
+    ? []
+    : ["modprobe fuse || true", "[ -e /dev/fuse ] || mknod /dev/fuse c 10 229"];
+  return [asRoot(...device, "chmod 0666 /dev/fuse")];
 }
 
 /** Where images and containers are kept. */
