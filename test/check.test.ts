@@ -1,5 +1,7 @@
 import { execFile } from "node:child_process";
-import { chmod, mkdir, readlink, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { chmod, mkdir, readdir, readlink, writeFile } from "node:fs/promises";
+import { constants } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -156,7 +158,7 @@ describe("rlkit check names the cause and no other, and its commands mend it:", 
   });
 });
 
-test("a good machine: status 0, in two seconds, with nothing left behind", async () => {
+test("a good machine: status 0, a table, and nothing left behind", async () => {
   await using user = await testUser();
   await using running = rlkit(user, ["check"]);
   const { code, stdout, stderr } = await running.result();
@@ -165,6 +167,7 @@ test("a good machine: status 0, in two seconds, with nothing left behind", async
   expect(stdout).not.toContain("\u001b");
   expect(stdout.split("\n").filter((line) => line.length > 80)).toEqual([]);
   expect(await leftovers(user)).toEqual([]);
+  expect((await readdir(user.home, { recursive: true })).filter((name) => !/^\.(bash|profile)/.test(name))).toEqual([]);
 });
 
 test("a failure: status 1, with a block for root", async () => {
@@ -182,6 +185,25 @@ test("colours at a terminal, but not with NO_COLOR", async () => {
   expect((await colourful.result()).stdout).toContain("\u001b[32m✓\u001b[0m kernel");
   await using plain = rlkit(user, ["check"], { terminal: true, env: { NO_COLOR: "1" } });
   expect((await plain.result()).stdout).not.toContain("\u001b");
+});
+
+test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)("%s ends it in order, with nothing left behind", async (signal) => {
+  await using user = await testUser();
+  const PATH = await pathWithout(user, "pasta", "slirp4netns");
+  // One that never gets ready: the check is then in the midst of it.
+  const script = `#!/bin/sh\n[ "$1" = --help ] && echo "--netns-type" && exit\ntouch ${user.home}/started\nexec sleep 60\n`;
+  await writeFile(join(PATH, "slirp4netns"), script, { mode: 0o755 });
+  await using running = rlkit(user, ["check"], { env: { PATH } });
+  await until(() => existsSync(join(user.home, "started")));
+  running.kill(signal);
+  const { code, stdout, stderr } = await running.result();
+  expect({ code, stdout, stderr }).toEqual({
+    code: 128 + constants.signals[signal],
+    stdout: "",
+    stderr: `rlkit: stopped by ${signal} before the check was complete\n`,
+  });
+  expect(await leftovers(user)).toEqual([]);
+  expect((await readdir(user.home)).filter((name) => name.includes("rlkit"))).toEqual([]);
 });
 
 /** A sudo for tests: root by its setuid bit, without a question. */

@@ -5,7 +5,7 @@ import { type IdRange, total } from "../idmap/ranges.ts";
 import { describeUser } from "../idmap/user.ts";
 import { fromError, fromVerdict, install } from "./causes.ts";
 import type { Machine } from "./machine.ts";
-import { asRoot, type Finding, failure, inWords, ok, type Requirement, skipped, warning } from "./requirement.ts";
+import { asRoot, type Finding, failure, inWords, ok, type Requirement, skipped } from "./requirement.ts";
 
 /** pidfd_open(2), without which rlkit does not know which process it ends. */
 const OLDEST_KERNEL = [5, 3] as const;
@@ -34,7 +34,7 @@ const looksAt = "id, getent passwd, HOME";
 function user({ user: { uid, name, home }, ids, status }: Machine): Finding {
   if (uid === 0) {
     const found = "this is root, who needs no rootless dockerd: ask as the user who is to run it";
-    return warning(looksAt, found, inWords("user", "log in as that user, and run rlkit check"));
+    return failure(looksAt, found, inWords("user", "log in as that user, and run rlkit check"));
   }
   const facts = readable(ids);
   const [verdict] = facts instanceof RlkitError ? [] : checkUser(facts);

@@ -552,6 +552,7 @@ const causes: readonly Cause[] = [
     id: "systemd-user",
     says: "no systemd runs for alice: a shell of su or sudo",
     root: ["loginctl enable-linger alice"],
+    user: ["export XDG_RUNTIME_DIR=/run/user/1000"],
     words: "ssh alice@localhost",
   },
   {
@@ -576,6 +577,19 @@ const causes: readonly Cause[] = [
     verdict: "warning",
     says: "cgroup version 1",
     words: "systemd.unified_cgroup_hierarchy=1 to the kernel's command line",
+  },
+  {
+    name: "controllers that are version 1's",
+    machine: {
+      files: {
+        "/sys/fs/cgroup/cgroup.controllers": "pids\n",
+        "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/cgroup.controllers": "pids\n",
+      },
+    },
+    id: "cgroup",
+    verdict: "warning",
+    says: "cgroup version 2 does not have: cpu, cpuset, io, memory",
+    words: "systemd.unified_cgroup_hierarchy=1",
   },
   {
     name: "controllers that are not delegated",
@@ -636,7 +650,6 @@ const causes: readonly Cause[] = [
     name: "root",
     machine: { uid: 0, env: {}, statuses: { ...noSystemd }, files: { "/proc/self/cgroup": "0::/\n" } },
     id: "user",
-    verdict: "warning",
     says: "this is root",
     words: "log in as that user",
   },

@@ -1,3 +1,4 @@
+import { cgroups } from "./cgroup.ts";
 import { docker } from "./docker.ts";
 import { identity } from "./identity.ts";
 import type { Machine } from "./machine.ts";
@@ -17,18 +18,20 @@ export const requirements: readonly Requirement[] = [
   ...daemonJson,
   ...storage,
   ...sessions,
+  ...cgroups,
   ...docker.filter((each) => !daemonJson.includes(each)),
 ];
 
 /**
  * Tries the requirements in their order. What needs another one that has failed is skipped, and so is what needs that: a machine
- * with one thing wrong has one failure.
+ * with one thing wrong has one failure. `between` is called before each one, and may throw.
  */
-export async function check(machine: Machine, table: readonly Requirement[] = requirements): Promise<Checked[]> {
+export async function check(machine: Machine, between: () => Promise<void> | void = () => {}): Promise<Checked[]> {
   /** What stands in the way of what comes later, by id: the first cause. */
   const causes = new Map<string, string>();
   const results: Checked[] = [];
-  for (const { id, title, needs = [], probe } of table) {
+  for (const { id, title, needs = [], probe } of requirements) {
+    await between();
     const cause = needs.map((need) => causes.get(need)).find((each) => each !== undefined);
     const finding = cause === undefined ? await probe(machine) : skipped("nothing", `needs: ${cause}`);
     if (cause !== undefined) causes.set(id, cause);

@@ -1,5 +1,4 @@
 import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { RlkitError, SyscallError } from "../errors.ts";
 import { findProgram } from "../host/programs.ts";
@@ -12,10 +11,7 @@ import { startInit } from "../launch/start-init.ts";
 import type { Captured } from "../native/capture.ts";
 import { errnoName } from "../native/errno.ts";
 import { batch, newTable } from "../native/nftables.ts";
-import { chooseNetwork, type NetworkFacts } from "../network/choose.ts";
-import { addresses, type NetworkOptions } from "../network/driver.ts";
-import { freeCidr } from "../network/free-cidr.ts";
-import { HelperProcess } from "../network/helper-process.ts";
+import type { NetworkFacts } from "../network/choose.ts";
 import { type Environment, environmentList } from "../options/run-options.ts";
 import { copyUp } from "../plan/copy-up.ts";
 import { Clone, type Instruction, Mount } from "../plan/operations.ts";
@@ -23,30 +19,24 @@ import type { StepOf } from "../plan/steps.ts";
 import { type StorageTrial, tryStorage } from "../profiles/choose-storage.ts";
 import type { StorageDriver } from "../profiles/storage.ts";
 import type { FileTrial, Refusal, Sandbox } from "./machine.ts";
+import { startNetwork } from "./network-trial.ts";
 import { resolveHere, resolver } from "./resolve.ts";
-
-/** Those of a run to which nothing was said. */
-const NETWORK: NetworkOptions = {
-  mtu: undefined,
-  cidr: { base: 0x0a000200, prefix: 24, custom: false },
-  ifname: "tap0",
-  disableHostLoopback: true,
-  ipv6: false,
-};
-
-const nothing = (): void => {};
 
 /** The throw-away namespaces of this machine. All processes, mounts and files of it are gone when it is closed. */
 export class Namespaces implements Sandbox {
   readonly #scope = new Scope();
   readonly #env: Environment;
+  readonly #interrupted: () => void;
   #init: Child | undefined;
   #control: Control | undefined;
   #hasRun = false;
-  #dns: { inside: string; outside: Promise<Refusal | undefined> } | undefined;
+  /** The name server of the network that has been started. */
+  #dns: string | undefined;
 
-  constructor(env: Environment) {
+  /** `interrupted` is asked in waits, and may throw. */
+  constructor(env: Environment, interrupted: () => void) {
     this.#env = env;
+    this.#interrupted = interrupted;
   }
 
   close(): Promise<void> {
@@ -63,7 +53,7 @@ export class Namespaces implements Sandbox {
   }
 
   #start(): { init: Child; control: Control } {
-    const started = startInit(this.#list, nothing);
+    const started = startInit(this.#list, this.#interrupted);
     this.#scope.defer(async () => {
       started.control.close();
       if ((await started.init.wait(5000)) === undefined) started.init.kill(9);
@@ -96,10 +86,10 @@ export class Namespaces implements Sandbox {
 
   async map(step: StepOf<"write-id-maps">): Promise<Refusal | undefined> {
     try {
-      await writeIdMaps(step, this.#init?.pid ?? 0, this.#list, nothing);
+      await writeIdMaps(step, this.#init?.pid ?? 0, this.#list, this.#interrupted);
       return undefined;
     } catch (error) {
-      if (error instanceof RlkitError) return error.message;
+      if (error instanceof RlkitError && error.code === "IDMAP_FAILED") return error.message;
       throw error;
     }
   }
@@ -118,64 +108,19 @@ export class Namespaces implements Sandbox {
     return { tmpfs, proc };
   }
 
-  async startNetwork(given: NetworkFacts): Promise<{ name: string } | { refused: Refusal; name: string }> {
-    let facts = given;
-    let failure = { name: "", refused: "" };
-    for (;;) {
-      let network: ReturnType<typeof chooseNetwork>;
-      try {
-        network = chooseNetwork("auto", facts);
-      } catch (error) {
-        if (failure.name === "" || !(error instanceof RlkitError)) throw error;
-        return failure; // the one that there is has just failed
-      }
-      if (network.kind !== "helper") throw new Error("the automatic network is always a helper's");
-      const { name } = network.driver;
-      try {
-        await this.#startHelper(network, facts);
-        return { name };
-      } catch (error) {
-        if (!(error instanceof RlkitError)) throw error;
-        failure = { name, refused: error.message };
-        if (name !== "pasta") return failure;
-        facts = { ...facts, pastaFailure: error.message };
-      }
-    }
-  }
-
-  async #startHelper(
-    { driver, helper, why }: Extract<ReturnType<typeof chooseNetwork>, { kind: "helper" }>,
-    facts: NetworkFacts,
-  ): Promise<void> {
-    const options = { ...NETWORK, cidr: freeCidr(NETWORK.cidr, facts.routed ?? []) };
-    const refused = await this.#try(driver.before(options));
-    if (refused !== undefined) throw new RlkitError("NETWORK", `cannot make a tap device: ${refused}`);
-    const directory = mkdtempSync(join(tmpdir(), "rlkit-check-"));
-    this.#scope.defer(() => rmSync(directory, { recursive: true, force: true }));
-    const args = driver.args(options, helper, { kind: "none" });
-    const step = {
-      do: "start-helper",
-      driver: driver.name,
-      path: helper.path,
-      args,
-      ready: driver.ready,
-      why,
-    } as const;
-    const running = new HelperProcess(step, this.#init?.pid ?? 0, directory, this.#list);
-    this.#scope.defer(async () => {
-      running.stop();
-      await running.gone();
-    });
-    await running.ready(nothing);
-    const after = await this.#try(driver.after(options));
-    if (after !== undefined) throw new RlkitError("NETWORK", `cannot configure its interface: ${after}`);
-    this.#dns = { inside: addresses(options).dns, outside: Promise.resolve(undefined) };
+  async startNetwork(facts: NetworkFacts): Promise<{ name: string } | { refused: Refusal; name: string }> {
+    const pid = this.#init?.pid ?? 0;
+    const run = (instructions: readonly Instruction[]) => this.#try(instructions);
+    const where = { pid, env: this.#list, scope: this.#scope, interrupted: this.#interrupted, run };
+    const { dns, ...result } = await startNetwork(where, facts);
+    this.#dns = dns;
+    return result;
   }
 
   async resolve(name: string): Promise<Record<"inside" | "outside", Refusal | undefined>> {
     if (this.#dns === undefined) throw new Error("the check needs a network before names");
     const outside = resolveHere(name);
-    const { status, output } = await this.execute(resolver(this.#dns.inside, name));
+    const { status, output } = await this.execute(resolver(this.#dns, name));
     return { inside: status === 0 ? undefined : output.trim() || `status ${status}`, outside: await outside };
   }
 

@@ -30,16 +30,16 @@ export function runtimeDirectory(machine: Machine): string | undefined {
 }
 
 /** systemd is this machine's init (sd_booted(3)). */
-const hasSystemd = ({ status }: Machine): boolean => status("/run/systemd/system")?.isDirectory === true;
+export const hasSystemd = ({ status }: Machine): boolean => status("/run/systemd/system")?.isDirectory === true;
 
 /** How a user comes to a session: su(1) and sudo(8) make none. */
-function session({ user: { name = "" } }: Machine): Fix[] {
+function session(machine: Machine): Fix[] {
+  const { name = "" } = machine.user;
+  const why = `so that ${name} has a runtime directory and a systemd user manager without a login`;
   return [
-    {
-      ...asRoot(`loginctl enable-linger ${name}`),
-      note: `so that ${name} has a runtime directory and a systemd user manager without a login`,
-    },
-    inWords("user", `or log in instead of su or sudo: ssh ${name}@localhost, or (as root) machinectl shell ${name}@`),
+    { ...asRoot(`loginctl enable-linger ${name}`), note: why },
+    asUser(`export XDG_RUNTIME_DIR=${loginDirectory(machine)}`),
+    inWords("user", `or else log in, instead of su or sudo: ssh ${name}@localhost; as root: machinectl shell ${name}@`),
   ];
 }
 
@@ -53,12 +53,12 @@ function runtimeDir(machine: Machine): Finding {
     if (isPrivate(machine, login)) return ok(tried, `not set; rlkit takes ${login}`);
     if (!hasSystemd(machine)) return ok(tried, "not set, and no systemd: rlkit takes ~/.docker/run");
     const found = `XDG_RUNTIME_DIR is not set and there is no ${login}: a shell of su or sudo, which is no login session`;
-    return failure(tried, found, ...session(machine), useLogin);
+    return failure(tried, found, ...session(machine));
   }
   // Where there is a better one, it is taken; without systemd nothing makes one.
   const instead = (): Fix[] => {
     if (isPrivate(machine, login)) return [useLogin];
-    return hasSystemd(machine) ? [...session(machine), useLogin] : [asUser("unset XDG_RUNTIME_DIR")];
+    return hasSystemd(machine) ? session(machine) : [asUser("unset XDG_RUNTIME_DIR")];
   };
   const found = status(given);
   if (found === undefined || !found.isDirectory) {
@@ -124,77 +124,9 @@ function linger(machine: Machine): Finding {
   return warning(tried, found, asRoot(`loginctl enable-linger ${name}`));
 }
 
-/** What docker run's limits need: --cpus, --cpuset-cpus, --device-read-bps, -m, --pids-limit. */
-const CONTROLLERS = ["cpu", "cpuset", "io", "memory", "pids"];
-
-function cgroup(machine: Machine): Finding {
-  const {
-    read,
-    user: { uid },
-  } = machine;
-  const tried = "made a group below the user's own cgroup, and read its controllers";
-  const top = "/sys/fs/cgroup";
-  if (read(`${top}/cgroup.controllers`) === undefined) {
-    const found = "cgroup version 1: limits of containers (-m, --cpus, --pids-limit) have no effect";
-    return warning(tried, found, ...unified(machine));
-  }
-  const own = hasSystemd(machine)
-    ? `/user.slice/user-${uid}.slice/user@${uid}.service`
-    : (/^0::(.*)$/m.exec(read("/proc/self/cgroup") ?? "")?.[1] ?? "/");
-  const group = join(top, own);
-  const refused = machine.tryDirectory(join(group, "rlkit-check"));
-  if (refused !== undefined) {
-    const found = `cannot make a group below ${group} (${refused}): limits of containers have no effect`;
-    const note =
-      "without systemd nobody delegates a group: as root, make one, chown it and its cgroup.procs, cgroup.subtree_control and cgroup.threads to the user, and start the daemon in it";
-    return warning(tried, found, hasSystemd(machine) ? asRoot(...delegate(uid)) : inWords("root", note));
-  }
-  const there = (read(join(group, "cgroup.controllers")) ?? "").trim().split(" ");
-  const missing = CONTROLLERS.filter((name) => !there.includes(name));
-  if (missing.length === 0) return ok(tried, there.join(" "));
-  const found = `not delegated: ${missing.join(", ")}; the limits of containers that need them have no effect`;
-  return warning(
-    tried,
-    found,
-    hasSystemd(machine)
-      ? asRoot(...delegate(uid))
-      : inWords(
-          "root",
-          `enable ${missing.map((name) => `+${name}`).join(" ")} in cgroup.subtree_control above ${group}`,
-        ),
-  );
-}
-
-function delegate(uid: number): string[] {
-  const directory = "/etc/systemd/system/user@.service.d";
-  return [
-    `mkdir -p ${directory}`,
-    `printf '[Service]\\nDelegate=${CONTROLLERS.join(" ")}\\n' > ${directory}/delegate.conf`,
-    "systemctl daemon-reload",
-    `systemctl restart user@${uid}.service`,
-  ];
-}
-
-/** A switch at boot; not in the block for root, because it changes the machine for everybody. */
-function unified({ distribution: { manager }, container }: Machine): Fix[] {
-  if (container !== undefined) return [inWords("outside", "run this container on a host with cgroup version 2")];
-  const parameter = "systemd.unified_cgroup_hierarchy=1";
-  if (manager === "dnf" || manager === "yum") {
-    return [
-      {
-        ...asRoot(`grubby --update-kernel=ALL --args=${parameter}`),
-        optional: true,
-        note: "and start the machine anew",
-      },
-    ];
-  }
-  return [inWords("root", `add ${parameter} to the kernel's command line, and start the machine anew`)];
-}
-
 /** The user's session and what systemd does for it. */
 export const sessions: readonly Requirement[] = [
   { id: "runtime-dir", title: "XDG_RUNTIME_DIR", needs: ["user"], probe: runtimeDir },
   { id: "systemd-user", title: "systemd --user", needs: ["runtime-dir"], probe: userManager },
   { id: "linger", title: "lingering", needs: ["systemd-user"], probe: linger },
-  { id: "cgroup", title: "cgroup delegation", needs: ["systemd-user"], probe: cgroup },
 ];

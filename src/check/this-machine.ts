@@ -23,14 +23,17 @@ import { containerKind } from "./container.ts";
 import type { Machine, Place } from "./machine.ts";
 import { Namespaces, nearest } from "./sandbox.ts";
 
-/** This machine, for the user who runs this process. `close` ends and removes what was made on it. */
-export function thisMachine(given: Environment): Machine & { close(): Promise<void> } {
+/**
+ * This machine, for the user who runs this process. `close` ends and removes what was made on it. `interrupted` is asked in waits, and
+ * may throw.
+ */
+export function thisMachine(given: Environment, interrupted: () => void): Machine & { close(): Promise<void> } {
   const searched = `${given.PATH ?? "/usr/local/bin:/usr/bin:/bin"}:/usr/sbin:/sbin`;
   const env = { ...given, PATH: searched };
   const find = (program: string): string | undefined => findProgram(program, searched);
   const user = currentUser();
   const home = given.HOME || user.home;
-  const sandbox = new Namespaces(env);
+  const sandbox = new Namespaces(env, interrupted);
   return {
     env: given,
     user: { ...user, home },

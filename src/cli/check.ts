@@ -1,4 +1,5 @@
 import { askToRun, runAsRoot } from "../check/fix.ts";
+import { Interruption } from "../check/interruption.ts";
 import { checkAsJson, printCheck, rootLines } from "../check/print.ts";
 import type { Checked } from "../check/requirement.ts";
 import { check, isGood } from "../check/run.ts";
@@ -33,11 +34,13 @@ async function run({ values, command: words }: Parsed): Promise<number> {
 }
 
 async function checkHere(env: Environment): Promise<Checked[]> {
-  const machine = thisMachine(env);
+  const interruption = new Interruption();
+  const machine = thisMachine(env, interruption.check);
   try {
-    return await check(machine);
+    return await check(machine, interruption.look);
   } finally {
     await machine.close();
+    interruption.end();
   }
 }
 
