@@ -544,6 +544,13 @@ const causes: readonly Cause[] = [
     user: ["chmod 0700 /run/user/1000"],
   },
   {
+    name: "XDG_RUNTIME_DIR that is open to the group",
+    machine: { statuses: { "/run/user/1000": [1000, 0o710] } },
+    id: "runtime-dir",
+    says: "which others can enter (mode 0710)",
+    user: ["chmod 0700 /run/user/1000"],
+  },
+  {
     name: "su without a session, where the directory is left",
     machine: {
       statuses: { "/run/user/1000/systemd/private": undefined },
