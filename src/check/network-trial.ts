@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { RlkitError } from "../errors.ts";
 import type { Scope } from "../launch/scope.ts";
 import { chooseNetwork, type Network, type NetworkFacts } from "../network/choose.ts";
-import { addresses, type NetworkOptions } from "../network/driver.ts";
+import type { NetworkOptions } from "../network/driver.ts";
 import { freeCidr } from "../network/free-cidr.ts";
 import { HelperProcess } from "../network/helper-process.ts";
 import type { Instruction } from "../plan/operations.ts";
@@ -17,6 +17,7 @@ const OPTIONS: NetworkOptions = {
   ifname: "tap0",
   disableHostLoopback: true,
   ipv6: false,
+  bridge: "",
 };
 
 /** The namespaces that are to have a network. */
@@ -81,5 +82,5 @@ async function startHelper(
   await running.ready(interrupted);
   const unset = await run(driver.after(options));
   if (unset !== undefined) throw new RlkitError("NETWORK", `cannot configure its interface: ${unset}`);
-  return addresses(options).dns;
+  return driver.addresses(options).dns;
 }

@@ -66,7 +66,10 @@ function helpersFor(name: NetworkName): readonly HelperName[] {
 /** Where distributions have it; none has it on PATH. */
 const lxcUserNics = ["/usr/libexec/lxc", `/usr/lib/${machine()}-linux-gnu/lxc`, "/usr/lib/lxc"];
 
-function lxcUserNic({ programs, bridge }: Pick<RunOptions["network"], "programs" | "bridge">): NonNullable<NetworkFacts["lxcUserNic"]> {
+function lxcUserNic({
+  programs,
+  bridge = "lxcbr0",
+}: Pick<RunOptions["network"], "programs"> & { bridge?: string }): NonNullable<NetworkFacts["lxcUserNic"]> {
   return {
     path: findProgram(programs?.["lxc-user-nic"] ?? "lxc-user-nic", lxcUserNics.join(":")),
     hasBridge: existsSync(`/proc/sys/net/ipv4/conf/${bridge}`), // unlike /sys, that of this network namespace
@@ -77,7 +80,10 @@ function lxcUserNic({ programs, bridge }: Pick<RunOptions["network"], "programs"
  * What this host offers for the network that is asked for; helpers that don't matter for it are not looked at. They are
  * started by this call and asked for their answers by the function that it returns: 2 ms in which others can be gathered.
  */
-export function startNetworkFacts(options: Pick<RunOptions["network"], "name" | "programs" | "bridge">, path: string): () => NetworkFacts {
+export function startNetworkFacts(
+  options: Pick<RunOptions["network"], "name" | "programs"> & { bridge?: string },
+  path: string,
+): () => NetworkFacts {
   const { name, programs = {} } = options;
   if (name === "host" || name === "none") return () => ({ tunProblem: undefined, defaultRoute: false });
   const probes = helpersFor(name).map((helper) => {
