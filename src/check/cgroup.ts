@@ -1,10 +1,8 @@
 import { join } from "node:path";
+import { delegationLines, wantedControllers } from "../host/cgroup-facts.ts";
 import type { Machine } from "./machine.ts";
 import { asRoot, type Finding, type Fix, inWords, ok, type Requirement, warning } from "./requirement.ts";
 import { hasSystemd } from "./session.ts";
-
-/** What docker run's limits need: --cpus, --cpuset-cpus, --device-read-bps, -m, --pids-limit. */
-const CONTROLLERS = ["cpu", "cpuset", "io", "memory", "pids"];
 
 function cgroup(machine: Machine): Finding {
   const {
@@ -26,11 +24,11 @@ function cgroup(machine: Machine): Finding {
     const found = `cannot make a group below ${group} (${refused}): limits of containers have no effect`;
     const note =
       "without systemd nobody delegates a group: as root, make one, chown it and its cgroup.procs, cgroup.subtree_control and cgroup.threads to the user, and start the daemon in it";
-    return warning(tried, found, hasSystemd(machine) ? asRoot(...delegate(uid)) : inWords("root", note));
+    return warning(tried, found, hasSystemd(machine) ? asRoot(...delegationLines(uid)) : inWords("root", note));
   }
   const controllersOf = (path: string): string[] => (read(join(path, "cgroup.controllers")) ?? "").trim().split(" ");
   const there = controllersOf(group);
-  const missing = CONTROLLERS.filter((name) => !there.includes(name));
+  const missing = wantedControllers.filter((name) => !there.includes(name));
   if (missing.length === 0) return ok(tried, there.join(" "));
   const lost = missing.filter((name) => !controllersOf(top).includes(name));
   if (lost.length > 0) {
@@ -38,23 +36,13 @@ function cgroup(machine: Machine): Finding {
     return warning(tried, found, ...unified(machine));
   }
   const found = `not delegated: ${missing.join(", ")}; the limits of containers that need them have no effect`;
-  if (hasSystemd(machine)) return warning(tried, found, asRoot(...delegate(uid)));
+  if (hasSystemd(machine)) return warning(tried, found, asRoot(...delegationLines(uid)));
   const enabled = missing.map((name) => `+${name}`).join(" ");
   return warning(
     tried,
     found,
     inWords("root", `write "${enabled}" to cgroup.subtree_control of the groups above ${group}`),
   );
-}
-
-function delegate(uid: number): string[] {
-  const directory = "/etc/systemd/system/user@.service.d";
-  return [
-    `mkdir -p ${directory}`,
-    `printf '[Service]\\nDelegate=${CONTROLLERS.join(" ")}\\n' > ${directory}/delegate.conf`,
-    "systemctl daemon-reload",
-    `systemctl restart user@${uid}.service`,
-  ];
 }
 
 /** A switch at boot; not in the block for root, because it changes the machine for everybody. */

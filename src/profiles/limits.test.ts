@@ -3,6 +3,7 @@ import type { CgroupFacts } from "../host/cgroup-facts.ts";
 import { limitNotes } from "./limits.ts";
 
 const good: CgroupFacts = {
+  uid: 1000,
   version2: true,
   userManager: true,
   group: "/user.slice/user-1000.slice/user@1000.service/app.slice/docker.service",

@@ -60,6 +60,7 @@ export const dockerFacts: DockerFacts = {
   configFile: "/home/alice/.config/docker/daemon.json",
   config: {},
   cgroups: {
+    uid: 1000,
     version2: true,
     userManager: true,
     group: "/user.slice/user-1000.slice/user@1000.service/app.slice/docker.service",
