@@ -34,6 +34,8 @@ interface Reading {
   readonly processes: number;
   readonly rss: number;
   readonly pss: number;
+  /** Without pages of files, which the kernel drops and reads again as it likes. */
+  readonly anonymous: number;
 }
 
 async function idle(user: User, subject: Subject): Promise<Reading> {
@@ -70,12 +72,13 @@ function reading(root: number, programs: readonly string[]): Reading {
   const sums = pids.map((pid) => {
     const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
     const kilobytes = (field: string) => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(rollup)?.[1]);
-    return { rss: kilobytes("Rss"), pss: kilobytes("Pss") };
+    return { rss: kilobytes("Rss"), pss: kilobytes("Pss"), anonymous: kilobytes("Anonymous") };
   });
   return {
     processes: pids.length,
     rss: sums.reduce((sum, { rss }) => sum + rss, 0),
     pss: sums.reduce((sum, { pss }) => sum + pss, 0),
+    anonymous: sums.reduce((sum, { anonymous }) => sum + anonymous, 0),
   };
 }
 

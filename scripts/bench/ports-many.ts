@@ -41,7 +41,7 @@ export async function benchMany(
   return [
     ...lines("one command", "command", "ms", half),
     ...lines("a request each", "requests", "ms", half),
-    ...lines("growth, all processes", "growth", "MB", half),
+    ...lines("growth of anonymous memory", "growth", "MB", half),
     ...lines("RSS, all processes", "total", "MB"),
   ];
 }
@@ -50,11 +50,11 @@ async function publishAll(user: User, subject: Subject, tools: Tools): Promise<M
   const first = freePorts(COUNT);
   const ports = Array.from({ length: COUNT }, (_, index) => first + index);
   const byCommand = await inNewInstance(user, subject, async (instance) => {
-    const before = await rss(instance);
+    const before = await memory(instance);
     const command = await timed(() => addByCommand(user, instance, ports));
     await expectPorts(instance);
-    const total = await rss(instance);
-    return { command, total, growth: total - before };
+    const after = await memory(instance);
+    return { command, total: after.rss / 1024, growth: (after.anonymous - before.anonymous) / 1024 };
   });
   const requests = await inNewInstance(user, subject, async (instance) => {
     const { milliseconds: time = Number.NaN } = await tools.load("publish", instance.api.socket, first, COUNT);
@@ -88,8 +88,6 @@ async function timed(work: () => Promise<void>): Promise<number> {
   return milliseconds(began);
 }
 
-/** MB, once that stays the same. */
-async function rss({ pid, subject }: Instance): Promise<number> {
-  const options = { what: "memory that stays the same", deadline: 30_000, every: 500 };
-  return (await until(settled(pid, subject.programs), options)).rss / 1024;
-}
+/** Kilobytes, once they stay the same. */
+const memory = ({ pid, subject }: Instance) =>
+  until(settled(pid, subject.programs), { what: "memory that stays the same", deadline: 30_000, every: 500 });

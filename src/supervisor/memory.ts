@@ -1,7 +1,10 @@
 import { trimMemory } from "../native/calls.ts";
 
-/** Milliseconds of quiet after which memory that is not needed any more is given back. */
-const QUIET = 1000;
+/**
+ * Milliseconds of quiet after which memory that is not needed any more is given back. The second time is for what only a second
+ * collection finds (buffers are freed in the background), and for what V8's own, some 8 s after a burst, has put into memory.
+ */
+const QUIET = [1000, 1200, 11_000];
 
 /**
  * V8's garbage collector, which would otherwise come by after 8 s or much later. As an option of Node's own it would cost 16 ms:
@@ -21,9 +24,16 @@ async function garbageCollector(): Promise<() => void> {
  */
 export async function keepSmall(): Promise<{ busy(): void; stop(): void }> {
   const collectGarbage = await garbageCollector();
-  const timer = setTimeout(() => {
-    collectGarbage();
-    trimMemory();
-  }, QUIET);
-  return { busy: () => timer.refresh(), stop: () => clearTimeout(timer) };
+  const timers = QUIET.map((milliseconds) =>
+    setTimeout(() => {
+      collectGarbage();
+      trimMemory();
+    }, milliseconds),
+  );
+  return {
+    busy: () => {
+      for (const timer of timers) timer.refresh();
+    },
+    stop: () => timers.forEach(clearTimeout),
+  };
 }
