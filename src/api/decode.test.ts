@@ -156,3 +156,29 @@ test("JSON that JavaScript takes is taken, too, and its first value is what coun
     ),
   );
 });
+
+test("what is decoded the short way is what the long way makes of it", () => {
+  const outcome = (text: string) => {
+    try {
+      return decode(text);
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+  const number = fc.oneof(fc.integer(), fc.double(), fc.constant(2 ** 60));
+  const value = fc.oneof(fc.string(), number, fc.constant(null), fc.boolean());
+  const names = ["proto", "parentIP", "parentPort", "childPort", "childIP", "ParentPort", "__proto__", "toString"];
+  const spec = fc.oneof(
+    fc.record({ proto: fc.constant("tcp"), parentIP: fc.string(), parentPort: fc.nat(), childPort: fc.nat() }),
+    fc.dictionary(fc.constantFrom(...names), value),
+    fc.jsonValue(),
+  );
+  fc.assert(
+    fc.property(fc.oneof(spec, fc.array(spec, { maxLength: 3 })), (sent) => {
+      const text = JSON.stringify(sent);
+      expect(outcome(text)).toEqual(outcome(` ${text}`)); // a blank that JavaScript would not write
+    }),
+    { numRuns: 2000 },
+  );
+  expect(outcome('{"proto":1,"proto":"tcp"}')).toMatch("cannot unmarshal number");
+});

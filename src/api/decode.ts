@@ -44,11 +44,41 @@ function decodeSpec(json: Json): UncheckedSpec {
   return spec;
 }
 
+const exactNames = new Map(Object.values(fields));
+
+const isField = ([name, value]: [string, unknown]): boolean => {
+  const type = exactNames.get(name as keyof UncheckedSpec);
+  return type === "int" ? Number.isSafeInteger(value) : type === "string" && typeof value === "string";
+};
+
+const isSpec = (value: unknown): value is Partial<UncheckedSpec> =>
+  typeof value === "object" && value !== null && !Array.isArray(value) && Object.entries(value).every(isField);
+
+/**
+ * What both Go and JavaScript take for the same: a text that JavaScript itself would write so, with nothing but the fields by their
+ * exact names. A thousand ports take a tenth of the time. Undefined for any other text.
+ */
+function decodePlain(body: Buffer): UncheckedSpec | UncheckedSpec[] | undefined {
+  const text = body.toString("utf8");
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const items = Array.isArray(value) ? value : [value];
+  if (!items.every(isSpec) || JSON.stringify(value) !== text) return undefined;
+  const specs = items.map((spec) => ({ proto: "", parentPort: 0, childPort: 0, ...spec }));
+  return Array.isArray(value) ? specs : specs[0];
+}
+
 /**
  * The spec in a request's body, or the set of specs if the body is an array. They are as they were sent: nothing is checked but
  * types. Throws an RlkitError in the words of Go's encoding/json.
  */
 export function decodeSpecs(body: Buffer): UncheckedSpec | UncheckedSpec[] {
+  const plain = decodePlain(body);
+  if (plain !== undefined) return plain;
   const json = parseGoJson(body);
   return json.kind === "array" ? json.items.map(decodeSpec) : decodeSpec(json);
 }
