@@ -22,7 +22,7 @@ const PACK = `
   tar -C ~/image -cf ~/image.tar .`;
 
 /** Makes the image's file, ~/image.tar. */
-export const packImage = (host: Host): Promise<string> => host.sh(PACK);
+export const packImage = (host: Pick<Host, "sh">): Promise<string> => host.sh(PACK);
 
 /** Hands the image to the daemon. */
 export const importImage = (host: Host): Promise<string> => host.sh(`${CLIENT} docker import ~/image.tar ${IMAGE}`);

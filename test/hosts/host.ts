@@ -45,8 +45,7 @@ export async function upHost(suite: string): Promise<Host> {
       start: (command: string) => spawn(SCRIPT, ["sh", name, USER, command], { stdio: "ignore" }),
       [Symbol.asyncDispose]: down,
     };
-    await cp(DIST, join(host.files, RLKIT), { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
-    await writeCodeCache(host);
+    await copyTree(host, host.files);
     return host;
   } catch (error) {
     await down();
@@ -54,8 +53,52 @@ export async function upHost(suite: string): Promise<Host> {
   }
 }
 
+/** A host with systemd; its user has a session, and services of its own. */
+export interface BootedHost extends Pick<Host, "root" | keyof AsyncDisposable> {
+  /** The output of a shell command of the user in a login session; throws, with what it said, when that fails. */
+  session(command: string, deadline?: number): Promise<string>;
+  /** The same for what somebody gets who comes by su from another user: no session. */
+  su(command: string): Promise<string>;
+  /** Shuts it down and starts it again. */
+  reboot(): Promise<void>;
+}
+
+/** Boots a host of a suite, with the tree in it. */
+export async function bootHost(suite: string): Promise<BootedHost> {
+  made += 1;
+  const name = `m${process.pid}-${made}`;
+  live.add(name);
+  const boot = async (): Promise<string> => `/proc/${(await run("boot", name, rootOf(suite))).trim()}/root`;
+  const down = async (): Promise<void> => {
+    await run("down", name);
+    live.delete(name);
+  };
+  try {
+    const host = {
+      root: (...argv: string[]) => run("root", name, ...argv),
+      session: (command: string, deadline?: number) => within(deadline, "session", name, USER, command),
+      su: (command: string) => run("root", name, "env", "-i", "su", "-", USER, "-c", command),
+      reboot: async () => {
+        await run("halt", name);
+        await boot();
+      },
+      [Symbol.asyncDispose]: down,
+    };
+    await copyTree(host, await boot());
+    return host;
+  } catch (error) {
+    await down();
+    throw error;
+  }
+}
+
+async function copyTree(host: Pick<Host, "root">, files: string): Promise<void> {
+  await cp(DIST, join(files, RLKIT), { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
+  await writeCodeCache(host);
+}
+
 /** As the build does: the code cache belongs to one version of Node, and each suite has another. */
-async function writeCodeCache({ root }: Host): Promise<void> {
+async function writeCodeCache({ root }: Pick<Host, "root">): Promise<void> {
   const cache = `RLKIT_WRITE_CODE_CACHE=${RLKIT}/lib/rlkit.cjs.cache`;
   const maps = ["--uid-map=0:0:1", "--gid-map=0:0:1"];
   const command = ["rlkit", "run", "--log-level=error", "--net=host", ...maps, "--", "true"];
