@@ -1,20 +1,11 @@
-import { lstatSync, readdirSync, readlinkSync, realpathSync, rmSync, symlinkSync } from "node:fs";
+import { lstatSync, readlinkSync, realpathSync, rmSync, symlinkSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { RlkitError } from "../errors.ts";
 import { makeDirectories } from "../host/directories.ts";
-import { binPath, targetPath } from "../native/paths.ts";
+import { isOwnProgram, ownPrograms } from "../host/own-programs.ts";
 import { printed } from "../output.ts";
 import type { Command } from "./command.ts";
 import type { Parsed } from "./options.ts";
-
-/** The programs of this tree: rlkit, and the names under which it stands in for RootlessKit and its companions. */
-function programs(): { name: string; path: string }[] {
-  return [binPath(), targetPath()].flatMap((directory) =>
-    readdirSync(directory)
-      .filter((name) => directory === binPath() || name === "rootlesskit-docker-proxy")
-      .map((name) => ({ name, path: join(directory, name) })),
-  );
-}
 
 type Found = "nothing" | "ours" | "foreign";
 
@@ -24,13 +15,11 @@ function look(link: string, path: string): Found {
   if (!found.isSymbolicLink()) return "foreign";
   try {
     // Another tree of rlkit's: it is replaced.
-    return readlinkSync(link) === path || isOurs(realpathSync(link)) ? "ours" : "foreign";
+    return readlinkSync(link) === path || isOwnProgram(realpathSync(link)) ? "ours" : "foreign";
   } catch {
-    return isOurs(readlinkSync(link)) ? "ours" : "foreign"; // to a tree that is gone
+    return isOwnProgram(readlinkSync(link)) ? "ours" : "foreign"; // to a tree that is gone
   }
 }
-
-const isOurs = (path: string): boolean => /\/(bin\/rlkit|libexec\/rlkit-ns)$/.test(path);
 
 async function run({ values, command: [given, ...more] }: Parsed): Promise<number> {
   if (given === undefined || more.length > 0) {
@@ -39,7 +28,7 @@ async function run({ values, command: [given, ...more] }: Parsed): Promise<numbe
     });
   }
   const directory = resolve(given);
-  const all = programs().map(({ name, path }) => ({ name, path, link: join(directory, name) }));
+  const all = ownPrograms().map(({ name, path }) => ({ name, path, link: join(directory, name) }));
   const foreign = all.filter(({ link, path }) => look(link, path) === "foreign");
   if (foreign.length > 0 && values.force !== true) {
     const names = foreign.map(({ link }) => link).join(", ");

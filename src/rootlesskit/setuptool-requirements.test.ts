@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { type Machine, requirements, rootScript } from "./setuptool-requirements.ts";
+import type { Machine } from "../host/machine.ts";
+import { requirements, rootScript } from "./setuptool-requirements.ts";
 
 interface Given {
   programs?: readonly string[];

@@ -1,47 +1,5 @@
-import { existsSync, readFileSync } from "node:fs";
-import { userInfo } from "node:os";
 import { installCommand, type Missing } from "../host/distribution.ts";
-import { findProgram } from "../host/programs.ts";
-import type { Env } from "./script.ts";
-
-/** How a short program ended, and what it wrote. */
-interface Ran {
-  status: number;
-  output: string;
-}
-
-/** What the tool asks of the machine; tests have another one. */
-export interface Machine {
-  env: Env;
-  user: { name: string; uid: number };
-  /** Runs a program to its end; 127 if there is none of that name. */
-  run(argv: readonly string[], env?: Record<string, string>): Ran;
-  /** The text of a file; undefined if it can't be read. */
-  read(path: string): string | undefined;
-  has(program: string): boolean;
-}
-
-/** This machine. */
-export function thisMachine(env: Env): Machine {
-  const search = `${env.PATH ?? ""}:/sbin:/usr/sbin`;
-  return {
-    env,
-    user: { name: userInfo().username, uid: process.getuid?.() ?? 0 },
-    run([program = "", ...args], more = {}) {
-      const { spawnSync } = process.getBuiltinModule("node:child_process");
-      const { status, stdout, stderr } = spawnSync(program, args, { env: { ...env, ...more }, encoding: "utf8" });
-      return { status: status ?? 127, output: `${stdout ?? ""}${stderr ?? ""}` };
-    },
-    read(path) {
-      try {
-        return existsSync(path) ? readFileSync(path, "utf8") : undefined;
-      } catch {
-        return undefined;
-      }
-    },
-    has: (program) => findProgram(program, search) !== undefined,
-  };
-}
+import type { Machine } from "../host/machine.ts";
 
 /** A thing that is missing: what it is, for a comment, and the lines that root has to run. */
 export interface Instruction {

@@ -10,14 +10,15 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { type Machine, thisMachine } from "../host/machine.ts";
 import { findProgram } from "../host/programs.ts";
+import { CONTEXT, contextArguments, dockerBeside } from "../install/docker-context.ts";
 import { printed } from "../output.ts";
 import type { Env } from "./script.ts";
-import { type Machine, requirements, rootScript, thisMachine } from "./setuptool-requirements.ts";
+import { requirements, rootScript } from "./setuptool-requirements.ts";
 
 const SCRIPT = "dockerd-rootless.sh";
 const UNIT = "docker.service";
-const CONTEXT = "rootless";
 
 const mark = (colour: number, word: string): string => `\u001b[${colour}m\u001b[97m[${word}]\u001b[49m\u001b[39m`;
 const info = (text = ""): number => printed(`${mark(104, "INFO")} ${text}\n`);
@@ -265,7 +266,7 @@ function installUnit(setting: Setting): void {
   const status = systemctl("--no-pager", "--full", "status", UNIT);
   printed(status.output);
   if (status.status !== 0) notStarted(setting, "");
-  printed(machine.run([docker(bin), "version"], { DOCKER_HOST: `unix://${runtimeDir}/docker.sock` }).output);
+  printed(machine.run([dockerBeside(bin), "version"], { DOCKER_HOST: `unix://${runtimeDir}/docker.sock` }).output);
   writeSync(2, systemctl("enable", UNIT).output);
   info(`Installed ${UNIT} successfully.`);
   info(`To control ${UNIT}, run: \`systemctl --user (start|stop|restart) ${UNIT}\``);
@@ -289,19 +290,18 @@ function notStarted({ name, machine, bin, home }: Setting, said: string): never 
   return refuse(...lines);
 }
 
-/** docker lies beside the script, or (a distribution's) anywhere on PATH. */
-const docker = (bin: string): string => (existsSync(join(bin, "docker")) ? join(bin, "docker") : "docker");
+const context = ({ machine, bin }: Setting, args: readonly string[]) => machine.run([dockerBeside(bin), ...args]);
 
-function useContext({ machine, bin, runtimeDir }: Setting): void {
-  const context = (...args: string[]) => machine.run([docker(bin), "--context=default", "context", ...args]);
-  if (context("inspect", "-f", "{{.Name}}", CONTEXT).status === 0) info(`CLI context "${CONTEXT}" already exists`);
+const hasContext = (setting: Setting): boolean => context(setting, contextArguments.name).status === 0;
+
+function useContext(setting: Setting): void {
+  if (hasContext(setting)) info(`CLI context "${CONTEXT}" already exists`);
   else {
     info(`Creating CLI context "${CONTEXT}"`);
-    const host = `host=unix://${runtimeDir}/docker.sock`;
-    context("create", CONTEXT, "--docker", host, "--description", "Rootless mode");
+    context(setting, contextArguments.create(setting.runtimeDir));
   }
   info(`Using CLI context "${CONTEXT}"`);
-  context("use", CONTEXT);
+  context(setting, contextArguments.use(CONTEXT));
 }
 
 function explain({ bin, runtimeDir, isRuntimeDirOurs }: Setting): void {
@@ -325,12 +325,11 @@ function uninstall(setting: Setting): number {
   } else {
     info(`systemd not detected, ${SCRIPT} needs to be stopped manually:`);
   }
-  const context = (...args: string[]) => machine.run([docker(bin), "--context=default", "context", ...args]);
-  if (context("inspect", "-f", "{{.Name}}", CONTEXT).status === 0) {
-    context("rm", "-f", CONTEXT);
+  if (hasContext(setting)) {
+    context(setting, contextArguments.remove);
     info(`Deleted CLI context "${CONTEXT}"`);
   }
-  context("use", "default");
+  context(setting, contextArguments.use("default"));
   info('Configured CLI to use the "default" context.');
   info();
   info(
