@@ -21,7 +21,16 @@ function ffiBinding(): string {
  * Libraries that a start does not need lie beside the bundle, each in a file of its own: reading them with every start took
  * 2 of 35 ms.
  */
-const later = ["cli-table3", "fastest-levenshtein", "pino", "pino-pretty", "prom-client", "yargs"];
+const later = [
+  "cli-progress",
+  "cli-table3",
+  "fastest-levenshtein",
+  "pino",
+  "pino-pretty",
+  "prom-client",
+  "tar-stream",
+  "yargs",
+];
 
 const besideTheBundle: Plugin = {
   name: "libraries beside the bundle",

@@ -21,7 +21,11 @@ export type ErrorCode =
   | "PORT"
   | "INSTANCE"
   | "INIT_LOST"
-  | "INTERRUPTED";
+  | "INTERRUPTED"
+  | "INSTALL"
+  | "DOWNLOAD"
+  | "CHECKSUM"
+  | "ARCHIVE";
 
 /** The exit statuses that are rlkit's own; every other one is the target's. As in env(1), timeout(1) and docker(1). */
 export const ExitStatus = {

@@ -14,6 +14,8 @@ const loaders: Record<string, () => Promise<{ command: Command }>> = {
   idmap: () => import("./idmap.ts"),
   check: () => import("./check.ts"),
   link: () => import("./link.ts"),
+  install: () => import("./install.ts"),
+  uninstall: () => import("./uninstall.ts"),
   "ports list": () => import("./ports-list.ts"),
   "ports add": () => import("./ports-add.ts"),
   "ports remove": () => import("./ports-remove.ts"),

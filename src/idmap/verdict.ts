@@ -17,7 +17,7 @@ export function toError({ code, text, fix }: Verdict): RlkitError {
   return new RlkitError(code, text, { hint: fix });
 }
 
-/** A path as a word for the shell. */
+/** A path, or an option with its value, as a word for the shell. */
 export function shellWord(path: string): string {
-  return /^[\w./+:@%-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
+  return /^(--[\w-]+=)?[\w./+:@%-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,0 +1,101 @@
+import { existsSync, lstatSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { isErrno, RlkitError } from "../errors.ts";
+import { gatherDockerFacts } from "../host/docker-facts.ts";
+import type { Machine } from "../host/machine.ts";
+import { findRunning } from "../launch/running.ts";
+import { resolveRunOptions } from "../options/run-options.ts";
+import { removeIfEmpty } from "./disk.ts";
+import { rlkitPath } from "./facts.ts";
+
+/** What dockerd has written for this user. */
+export interface DockerData {
+  dataRoot: string;
+  /** Where sockets lie when there is no session. */
+  privateRuntimeDir: string;
+  /** rlkit's state directory for dockerd. */
+  stateDir: string;
+}
+
+/** Where dockerd's data are: as its configuration says, or where they usually are. */
+export function dockerData(
+  defaults: Parameters<typeof resolveRunOptions>[0]["values"],
+  env: NodeJS.ProcessEnv,
+  { uid, home }: { uid: number; home: string },
+): DockerData {
+  const options = resolveRunOptions({ values: defaults, command: ["dockerd", "--storage-driver=vfs"] }, env, "/");
+  const { settings, runtimeDir } = gatherDockerFacts(options, uid, home);
+  return {
+    dataRoot: settings.dataRoot,
+    privateRuntimeDir: join(home, ".docker", "run"),
+    stateDir: join(runtimeDir.path, "dockerd-rootless"),
+  };
+}
+
+/** Whether a rootless dockerd of this user runs under rlkit. */
+export function isRunning({ stateDir }: DockerData): boolean {
+  try {
+    findRunning(stateDir);
+    return true;
+  } catch (error) {
+    if (error instanceof RlkitError && error.code === "INSTANCE") return false;
+    throw error;
+  }
+}
+
+/** What dockerd makes in every data root. */
+const MARKS = ["containers", "image", "engine-id", "buildkit", "volumes", "overlay2", "vfs", "fuse-overlayfs"];
+
+/**
+ * Removes dockerd's data: as root of a user namespace, since most of them belong to the user's sub-ids. Returns what remains, a line
+ * each. Throws where that is not sure to be dockerd's, or where it is in use.
+ */
+export function purge(data: DockerData, machine: Machine): string[] {
+  const { dataRoot, privateRuntimeDir } = data;
+  if (isRunning(data)) {
+    throw new RlkitError("INSTALL", `${dataRoot} is in use: dockerd runs`, {
+      hint: "stop it, and run the same again: rlkit stop; rlkit uninstall --purge",
+    });
+  }
+  let said = "";
+  if (existsSync(dataRoot)) {
+    checkIsData(dataRoot);
+    const options = ["--net=none", "--restart=no", "--log-level=error"];
+    const command = ["rm", "-rf", "--one-file-system", "--", dataRoot];
+    const { status, output } = machine.run([rlkitPath(), "run", ...options, "--", ...command]);
+    if (status !== 0) said = output.trim().split("\n").at(-1) ?? "";
+  }
+  removeIfEmpty(privateRuntimeDir);
+  const left = remaining(dataRoot);
+  return left.length === 0 ? [] : [...left, ...(said === "" ? [] : [said])];
+}
+
+function checkIsData(dataRoot: string): void {
+  const names = readNames(dataRoot);
+  if (names === undefined || names.length === 0 || names.some((name) => MARKS.includes(name))) return;
+  throw new RlkitError("INSTALL", `${dataRoot} has nothing of dockerd's in it, so it is not removed`, {
+    hint: "see what it is; daemon.json may name a data-root that is no longer right",
+  });
+}
+
+/** undefined for a directory of one of the sub-ids, which only its owner may read. */
+function readNames(directory: string): string[] | undefined {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (isErrno(error, "EACCES")) return undefined;
+    throw error;
+  }
+}
+
+const SHOWN = 10;
+
+/** What is in a directory, the first of it; the directory itself if it is empty, nothing if it is not there. */
+export function remaining(directory: string): string[] {
+  if (lstatSync(directory, { throwIfNoEntry: false }) === undefined) return [];
+  const names = readNames(directory) ?? [];
+  const shown = names.slice(0, SHOWN).map((name) => join(directory, name));
+  return names.length === 0
+    ? [directory]
+    : [...shown, ...(names.length > SHOWN ? [`… and ${names.length - SHOWN} more`] : [])];
+}
