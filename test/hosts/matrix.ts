@@ -8,15 +8,17 @@ import { leftSince, startDaemon, traces } from "./daemon.ts";
 import { prepare } from "./here.ts";
 import { DIST, makeRoot, tidyHosts, upHost, WITH_PODMAN } from "./host.ts";
 import { NO_PODMAN, type Podman, tryPodman } from "./podman.ts";
+import { trySystemd } from "./systemd.ts";
 import { matrixText, type Outcome, versionsOf, writeMatrix } from "./table.ts";
 
 const USAGE = `npm run test:hosts [-- [--suite S,…] [--net N,…] [--storage S,…] [--iptables I,…] [--start S,…]
-  [--rounds N] [--jobs N] [--bench] [--write]]
+  [--rounds N] [--jobs N] [--systemd] [--bench] [--write]]
 Tries real dockerds of several Debian releases with rlkit, each in a throw-away host of its own (run it as root, after
 npm run build). Each option takes one or more of its values, with commas:
 ${dimensionNames.map((name) => `  --${name.padEnd(8)}  ${dimensions[name].join(", ")}`).join("\n")}
   --rounds N  tries each cell as often; with --bench, times as often
   --jobs N    hosts at a time (default 2)
+  --systemd   tries rlkit install, the service and a reboot in a host of each suite with systemd instead
   --bench     times the start of dockerd and docker run against the release's own RootlessKit instead
   --write     puts the table of the whole matrix into docs/compatibility.md`;
 
@@ -25,7 +27,7 @@ const flag = { type: "boolean", default: false } as const;
 const { values } = parseArgs({
   options: {
     ...{ suite: text, net: text, storage: text, iptables: text, start: text },
-    ...{ rounds: text, jobs: text, bench: flag, write: flag, help: { ...flag, short: "h" } },
+    ...{ rounds: text, jobs: text, systemd: flag, bench: flag, write: flag, help: { ...flag, short: "h" } },
   },
 });
 
@@ -126,6 +128,14 @@ async function tryMatrix(): Promise<void> {
   if (outcomes.some(({ failed }) => failed.length > 0) || !podman.every(isWell)) process.exitCode = 1;
 }
 
+async function tryServices(): Promise<void> {
+  for (const suite of selection.suite) {
+    const failed = await trySystemd(suite);
+    say(`${suite} · systemd: ${failed.join("; ") || "ok"}`);
+    if (failed.length > 0) process.exitCode = 1;
+  }
+}
+
 let selection: Selection;
 let rounds: number;
 let jobs: number;
@@ -146,6 +156,7 @@ if (values.help) {
 } else {
   await tidyHosts();
   selection.suite.forEach(makeRoot);
-  if (values.bench) await inParallel(jobs, cellsOf(selection), benchCell);
+  if (values.systemd) await tryServices();
+  else if (values.bench) await inParallel(jobs, cellsOf(selection), benchCell);
   else await tryMatrix();
 }

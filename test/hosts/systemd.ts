@@ -21,7 +21,7 @@ const PACK_DOCKER = `
 /** Everything of the user's, but for what the test has put there. */
 const FILES = "cd; find . -mindepth 1 -not -path './image*' -not -name '*.tgz' -not -path './.docker/buildx*' | sort";
 
-const PUBLISHED = "docker run -d -p 8080:80 --restart unless-stopped --name web cell httpd -f -p 80 -h /bin";
+const PUBLISHED = "docker run -d --init -p 8080:80 --restart unless-stopped --name web cell httpd -f -p 80 -h /bin";
 
 /**
  * What a user does on a machine with systemd, from `rlkit install` to `rlkit uninstall`, with a reboot in between. Resolves to what was
@@ -51,7 +51,7 @@ export async function trySystemd(suite: string): Promise<string[]> {
     const status = await user("systemctl --user status docker");
     if (!/Status: "dockerd .* ready/.test(status)) throw new Error(status.split("\n").slice(0, 8).join(" "));
   });
-  await step("run", () => user("docker import ~/image.tar cell && docker run --rm cell true"));
+  await step("run", () => user("docker import ~/image.tar cell && docker run --rm cell sh -c :"));
   await step("publish", () => user(`${PUBLISHED} && ${FETCH}`));
   await step("reload", () => user("systemctl --user reload docker && docker ps"));
   await step("reboot", async () => {
@@ -59,7 +59,7 @@ export async function trySystemd(suite: string): Promise<string[]> {
     await until(() => answers(user), { what: "the container after a reboot", deadline: 60_000, every: 500 });
   });
   await step("three containers", () =>
-    user("for i in 1 2 3; do docker run -d --name c$i cell sleep 1000 || exit; done"),
+    user("for i in 1 2 3; do docker run -d --init --name c$i cell sleep 1000 || exit; done"),
   );
   await step("stop", () => stopInTime(user));
   await step("uninstall", async () => {
