@@ -2,8 +2,8 @@ import { RlkitError } from "../errors.ts";
 import { currentUser } from "../host/idmap-facts.ts";
 import { thisMachine } from "../host/machine.ts";
 import { printUninstalled } from "../install/print.ts";
-import { type DockerData, dockerData, isRunning, purge, remaining } from "../install/purge.ts";
-import { uninstall } from "../install/uninstall.ts";
+import { checkUnused, type DockerData, dockerData, isRunning, purge, remaining } from "../install/purge.ts";
+import { stopsService, uninstall } from "../install/uninstall.ts";
 import { printed } from "../output.ts";
 import type { Command } from "./command.ts";
 import { layoutFor } from "./install.ts";
@@ -19,25 +19,19 @@ async function run({ values, command: words }: Parsed): Promise<number> {
     });
   }
   const layout = layoutFor(values, process.env)(undefined);
-  const done = await uninstall(layout, process.env);
+  const data = isSystem ? undefined : dataOf();
+  const isPurged = values.purge === true && data !== undefined;
+  if (isPurged && !stopsService(layout)) checkUnused(data);
+  const done = await uninstall(layout, process.env, () => isPurged && purge(data, thisMachine(process.env)));
   printed(done === undefined ? "Nothing is installed.\n" : printUninstalled(done, process.env.HOME ?? ""));
-  if (isSystem) return 0;
-  const data = dataOf();
-  return values.purge === true ? printPurged(data) : printRemaining(data);
+  if (data === undefined) return 0;
+  return isPurged ? printed(`Images, containers and volumes are gone: ${data.dataRoot}\n`) : printRemaining(data);
 }
 
 function dataOf(): DockerData {
   const { uid, home = "/" } = currentUser();
   const defaults = Object.fromEntries(Object.entries(runOptions).map(([name, option]) => [name, option.default]));
   return dockerData(defaults, process.env, { uid, home: process.env.HOME || home });
-}
-
-function printPurged(data: DockerData): number {
-  const left = purge(data, thisMachine(process.env));
-  if (left.length === 0) return printed(`Removed with all that is in it: ${data.dataRoot}\n`);
-  throw new RlkitError("INSTALL", `not all of ${data.dataRoot} could be removed: ${left.join(", ")}`, {
-    hint: "see what holds it (a mount, files of ids that are no longer delegated), and run the same again",
-  });
 }
 
 function printRemaining(data: DockerData): number {

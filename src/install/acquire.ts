@@ -1,9 +1,9 @@
-import { accessSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { RlkitError } from "../errors.ts";
 import type { Machine } from "../host/machine.ts";
 import { checkSum, type ExpectedSum, sha256, sha256Of, sumFiles, sumIn } from "./checksum.ts";
-import { onDisk, syncDirectory, writeWhole } from "./disk.ts";
+import { onDisk, removeFile, removeTree, syncDirectory, writeWhole } from "./disk.ts";
 import { download } from "./download.ts";
 import { fetchText } from "./http.ts";
 import type { Progress } from "./progress.ts";
@@ -66,7 +66,7 @@ export async function acquire(
   onDisk("write", store.versions, () => {
     mkdirSync(store.versions, { recursive: true });
     mkdirSync(store.downloads, { recursive: true, mode: 0o700 });
-    rmSync(stage, { recursive: true, force: true });
+    removeTree(stage);
   });
   const expected = await Promise.all(source.archives.map((archive) => expectedSum(archive, acquisition.signal)));
   const there = await findVersion(source.archives, expected, acquisition);
@@ -74,10 +74,10 @@ export async function acquire(
   try {
     return { version: await unpackAll(source, expected, stage, acquisition), isNew: true };
   } catch (error) {
-    rmSync(stage, { recursive: true, force: true });
+    removeTree(stage);
     // What can't be right, or has no room, is no use to the next run either.
     const { code } = error as { code?: unknown };
-    if (code !== "DOWNLOAD" && !acquisition.signal.aborted) rmSync(store.downloads, { recursive: true, force: true });
+    if (code !== "DOWNLOAD" && !acquisition.signal.aborted) removeTree(store.downloads);
     throw error;
   }
 }
@@ -85,16 +85,16 @@ export async function acquire(
 /** What the user has said that the sum is, or a file beside the archive. */
 async function expectedSum({ name, at, sha256 }: Archive, signal: AbortSignal): Promise<ExpectedSum | undefined> {
   if (sha256 !== undefined) return { sha256, from: "--sha256" };
+  if ("url" in at && isOpen(at.url)) {
+    throw new RlkitError("CHECKSUM", `${at.url} is not encrypted, so what comes may be anybody's`, {
+      hint: "take an address that begins with https, or say what the checksum is: --sha256=HEX",
+    });
+  }
   for (const file of sumFiles(name)) {
     const beside = "file" in at ? join(dirname(at.file), file) : new URL(file, at.url).href;
     const text = "file" in at ? readText(beside) : await fetchText(beside, signal);
     const sum = text === undefined ? undefined : sumIn(text, name);
     if (sum !== undefined) return { sha256: sum, from: beside };
-  }
-  if ("url" in at && isOpen(at.url)) {
-    throw new RlkitError("CHECKSUM", `${at.url} is not encrypted, and nothing says what its checksum is`, {
-      hint: "give it: --sha256=HEX; or take an address that begins with https",
-    });
   }
   return undefined;
 }
@@ -186,8 +186,8 @@ async function unpackAll(
     renameSync(all, join(store.versions, name));
     syncDirectory(store.versions);
   });
-  rmSync(stage, { recursive: true, force: true });
-  for (const file of downloaded) rmSync(file, { force: true });
+  removeTree(stage);
+  for (const file of downloaded) removeFile(file);
   return version;
 }
 

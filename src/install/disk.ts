@@ -109,6 +109,11 @@ export function removeFile(path: string): void {
   });
 }
 
+/** Removes a directory with all that is in it, if it is there. */
+export function removeTree(path: string): void {
+  onDisk("remove", path, () => rmSync(path, { recursive: true, force: true }));
+}
+
 /** Removes a directory if nothing is in it; returns whether it is gone. */
 export function removeIfEmpty(path: string): boolean {
   return onDisk("remove", path, () => {

@@ -7,12 +7,11 @@ import {
   openSync,
   readFileSync,
   renameSync,
-  rmSync,
 } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { RlkitError } from "../errors.ts";
-import { onDisk, syncDirectory, writeAll, writeWhole } from "./disk.ts";
+import { onDisk, removeFile, syncDirectory, writeAll, writeWhole } from "./disk.ts";
 import { fetchFrom, httpProblem, NetworkCut } from "./http.ts";
 
 /** Attempts in a row that bring nothing, before it is given up. */
@@ -61,12 +60,15 @@ export async function download({ url, to, signal, progress }: Download): Promise
       }
     }
     onDisk("write", partial, () => fsyncSync(fd));
+  } catch (error) {
+    if (fstatSync(fd).size === 0) for (const path of [partial, `${partial}.json`]) removeFile(path);
+    throw error;
   } finally {
     closeSync(fd);
   }
   onDisk("write", to, () => {
     renameSync(partial, to);
-    rmSync(`${partial}.json`, { force: true });
+    removeFile(`${partial}.json`);
     syncDirectory(dirname(to));
   });
 }
@@ -90,7 +92,7 @@ async function attempt({ url, signal, progress }: Download, fd: number, partial:
   if (response.status === 416 || (response.status === 206 && !goesOn)) {
     // Not the edition that the partial file is of, whatever the server may think: from the beginning.
     ftruncateSync(fd, 0);
-    rmSync(`${partial}.json`, { force: true });
+    removeFile(`${partial}.json`);
     throw new NetworkCut(`the server can't go on with the download (status ${response.status})`);
   }
   if (!response.ok) throw httpProblem(url, response.status);

@@ -68,8 +68,8 @@ export async function fetchFrom(url: string, { headers = {}, signal }: Request):
 }
 
 function reasonOf(error: unknown): string {
-  const code = String(((error as Error).cause as NodeJS.ErrnoException | undefined)?.code);
-  return reasons[code] ?? (code === "undefined" ? (error as Error).message : code);
+  const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
+  return reasons[cause?.code ?? ""] ?? cause?.message ?? (error as Error).message;
 }
 
 /** A status other than success, as an error; those of a server in trouble may be over soon. */

@@ -1,10 +1,10 @@
-import { existsSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { ExitStatus, RlkitError } from "../errors.ts";
 import { type Machine, thisMachine } from "../host/machine.ts";
 import type { Version } from "./acquire.ts";
 import { carryOut, checkObstacles, type Report } from "./carry-out.ts";
-import { removeFile } from "./disk.ts";
+import { removeFile, removeTree } from "./disk.ts";
 import { gatherFacts } from "./facts.ts";
 import type { ServiceUser } from "./init-scripts.ts";
 import { type Entry, isAbove, Journal, type Made, peekJournal, type Settings } from "./journal.ts";
@@ -120,10 +120,10 @@ function finish(journal: Journal, layout: Layout, plan: Plan, versions: readonly
   }
   if (existsSync(layout.versions)) {
     for (const name of readdirSync(layout.versions)) {
-      if (!versions.includes(name)) rmSync(join(layout.versions, name), { recursive: true, force: true });
+      if (!versions.includes(name)) removeTree(join(layout.versions, name));
     }
   }
-  rmSync(layout.downloads, { recursive: true, force: true });
+  removeTree(layout.downloads);
   const { last } = journal;
   const made = journal.entries.filter((entry) => "made" in entry && !isStale(entry));
   journal.rewrite([...made, ...(last === undefined ? [] : [last]), { end: true }]);

@@ -9,7 +9,6 @@ import {
   openSync,
   readFileSync,
   renameSync,
-  rmSync,
   statSync,
 } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
@@ -17,7 +16,16 @@ import { setTimeout as pause } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { isErrno, RlkitError } from "../errors.ts";
 import { flock } from "../native/calls.ts";
-import { missingDirectories, onDisk, removeFile, removeIfEmpty, syncDirectory, writeAll, writeWhole } from "./disk.ts";
+import {
+  missingDirectories,
+  onDisk,
+  removeFile,
+  removeIfEmpty,
+  removeTree,
+  syncDirectory,
+  writeAll,
+  writeWhole,
+} from "./disk.ts";
 import type { Init } from "./facts.ts";
 import type { Source } from "./source.ts";
 
@@ -188,11 +196,18 @@ async function create(directory: string): Promise<void> {
     if (missing[0] !== first) return await create(directory); // somebody else has made it meanwhile
     const unborn = join(dirname(first), UNBORN);
     const inside = join(unborn, relative(first, directory));
-    onDisk("make the directory", directory, () => mkdirSync(inside, { recursive: true, mode: 0o755 }));
     const lines = missing.map((path) => `${JSON.stringify({ made: "directory", path } satisfies Entry)}\n`);
-    writeWhole(join(inside, FILE), lines.join(""), 0o600);
-    renameSync(unborn, first);
-    syncDirectory(dirname(first));
+    try {
+      onDisk("make the directory", directory, () => {
+        mkdirSync(inside, { recursive: true, mode: 0o755 });
+        writeWhole(join(inside, FILE), lines.join(""), 0o600);
+        renameSync(unborn, first);
+        syncDirectory(dirname(first));
+      });
+    } catch (error) {
+      removeTree(unborn);
+      throw error;
+    }
   } finally {
     closeSync(lock);
   }
@@ -204,7 +219,7 @@ async function removeUnborn(directory: string): Promise<void> {
     const unborn = join(above, UNBORN);
     if (!existsSync(unborn)) continue;
     const lock = await lockDirectory(above);
-    rmSync(unborn, { recursive: true, force: true });
+    removeTree(unborn);
     closeSync(lock);
   }
 }

@@ -46,17 +46,21 @@ export function isRunning({ stateDir }: DockerData): boolean {
 /** What dockerd makes in every data root. */
 const MARKS = ["containers", "image", "engine-id", "buildkit", "volumes", "overlay2", "vfs", "fuse-overlayfs"];
 
+/** Throws if dockerd runs. */
+export function checkUnused(data: DockerData): void {
+  if (!isRunning(data)) return;
+  throw new RlkitError("INSTALL", `${data.dataRoot} is in use: dockerd runs`, {
+    hint: "stop it, and run the same again: rlkit stop; rlkit uninstall --purge",
+  });
+}
+
 /**
- * Removes dockerd's data: as root of a user namespace, since most of them belong to the user's sub-ids. Returns what remains, a line
- * each. Throws where that is not sure to be dockerd's, or where it is in use.
+ * Removes dockerd's data: as root of a user namespace, since most of them belong to the user's sub-ids. Throws where that is not sure
+ * to be dockerd's, where it is in use, and, with a list, where something remains.
  */
-export function purge(data: DockerData, machine: Machine): string[] {
+export function purge(data: DockerData, machine: Machine): void {
   const { dataRoot, privateRuntimeDir } = data;
-  if (isRunning(data)) {
-    throw new RlkitError("INSTALL", `${dataRoot} is in use: dockerd runs`, {
-      hint: "stop it, and run the same again: rlkit stop; rlkit uninstall --purge",
-    });
-  }
+  checkUnused(data);
   let said = "";
   if (existsSync(dataRoot)) {
     checkIsData(dataRoot);
@@ -65,9 +69,12 @@ export function purge(data: DockerData, machine: Machine): string[] {
     const { status, output } = machine.run([rlkitPath(), "run", ...options, "--", ...command]);
     if (status !== 0) said = output.trim().split("\n").at(-1) ?? "";
   }
-  removeIfEmpty(privateRuntimeDir);
+  if (existsSync(privateRuntimeDir)) removeIfEmpty(privateRuntimeDir);
   const left = remaining(dataRoot);
-  return left.length === 0 ? [] : [...left, ...(said === "" ? [] : [said])];
+  if (left.length === 0) return;
+  throw new RlkitError("INSTALL", `of ${dataRoot} there remain: ${left.join(", ")}${said && ` (${said})`}`, {
+    hint: "see what holds them (a mount, files of ids that are no longer delegated), and run the same again",
+  });
 }
 
 function checkIsData(dataRoot: string): void {

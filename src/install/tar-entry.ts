@@ -3,7 +3,7 @@ import type { Header } from "tar-stream";
 import { RlkitError } from "../errors.ts";
 
 /** What an archive may hold at most. Docker's have 20 files and a quarter of a gibibyte. */
-export const limits = { entries: 10_000, bytes: 4 * 2 ** 30, name: 1024 } as const;
+export const limits = { entries: 1000, bytes: 4 * 2 ** 30, name: 1024 } as const;
 
 /** An entry of an archive, checked: where it goes below the directory that is unpacked into. */
 export type TarEntry =

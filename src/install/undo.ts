@@ -1,7 +1,7 @@
 import { existsSync, lstatSync, readFileSync, realpathSync, renameSync, rmSync, statSync } from "node:fs";
 import type { Machine } from "../host/machine.ts";
 import { sha256 } from "./checksum.ts";
-import { onDisk, removeFile, removeIfEmpty, temporaryName, writeWhole } from "./disk.ts";
+import { onDisk, removeFile, removeIfEmpty, removeTree, temporaryName, writeWhole } from "./disk.ts";
 import type { Made } from "./journal.ts";
 import { readLink, readText } from "./look.ts";
 import { hasBlock } from "./shell-lines.ts";
@@ -22,7 +22,10 @@ type EntryOf<M extends Made["made"]> = Extract<Made, { made: M }>;
  */
 export function undoAll(entries: readonly Made[], machine: Machine): Undone {
   const done: Undone = { removed: [], kept: [] };
-  for (const entry of entries.toReversed()) undo(entry, entries, machine, done);
+  // Commands first: they need programs and files that are among the rest.
+  const isCommand = ({ made }: Made): boolean => made === "command";
+  const order = [...entries.filter((entry) => !isCommand(entry)), ...entries.filter(isCommand)].reverse();
+  for (const entry of order) undo(entry, entries, machine, done);
   return done;
 }
 
@@ -57,7 +60,7 @@ function undo(entry: Made, all: readonly Made[], machine: Machine, done: Undone)
 
 function undoTree({ path }: EntryOf<"tree">, done: Undone): void {
   if (!existsSync(path)) return;
-  onDisk("remove", path, () => rmSync(path, { recursive: true, force: true }));
+  removeTree(path);
   done.removed.push(path);
 }
 
@@ -96,7 +99,7 @@ function undoBlock({ path, text, created }: EntryOf<"block">, done: Undone): voi
   const found = readText(path);
   if (found === undefined) return;
   const file = realpathSync(path);
-  rmSync(temporaryName(file), { force: true });
+  onDisk("remove", path, () => rmSync(temporaryName(file), { force: true }));
   if (!found.includes(text)) {
     if (hasBlock(found)) keep(done, `${path}: the lines of rlkit install in it are not as they were`);
     return;

@@ -1,13 +1,23 @@
 import { existsSync } from "node:fs";
 import { type Machine, thisMachine } from "../host/machine.ts";
-import { isAbove, Journal, type Made } from "./journal.ts";
+import { isAbove, Journal, type Made, peekJournal } from "./journal.ts";
 import type { Layout } from "./layout.ts";
 import { type Undone, undoAll } from "./undo.ts";
 
-/** What was removed, and what not; undefined if nothing was installed. */
-export async function uninstall({ directory }: Layout, env: Machine["env"]): Promise<Undone | undefined> {
+/**
+ * Takes back what was installed. Resolves to what was removed, and what not; undefined if nothing was installed. `then` is done when the
+ * daemon's service is no more, and before the last directories go. Whatever ends it midway, it can be run again.
+ */
+export async function uninstall(
+  { directory }: Layout,
+  env: Machine["env"],
+  then: () => void = () => {},
+): Promise<Undone | undefined> {
   const journal = await Journal.find(directory);
-  if (journal === undefined) return undefined;
+  if (journal === undefined) {
+    then();
+    return undefined;
+  }
   try {
     const made = journal.entries.filter((entry): entry is Made => "made" in entry);
     // The directories above the journal go with it, at the end: until then a second run has to find it.
@@ -16,6 +26,7 @@ export async function uninstall({ directory }: Layout, env: Machine["env"]): Pro
       made.filter((entry) => !holds(entry)),
       thisMachine(env, journal.lock),
     );
+    then();
     journal.remove();
     for (const entry of made.filter(holds)) {
       if ("path" in entry && !existsSync(entry.path)) done.removed.push(entry.path);
@@ -25,3 +36,7 @@ export async function uninstall({ directory }: Layout, env: Machine["env"]): Pro
     journal.close();
   }
 }
+
+/** Whether taking back what was installed ends the daemon, as its service is disabled. */
+export const stopsService = ({ directory }: Layout): boolean =>
+  peekJournal(directory).some((entry) => "made" in entry && entry.made === "command" && entry.undo.includes("--now"));

@@ -4,6 +4,7 @@ import {
   fchmodSync,
   fsyncSync,
   linkSync,
+  mkdirSync,
   openSync,
   readdirSync,
   readSync,
@@ -17,7 +18,7 @@ import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import type { Extract } from "tar-stream";
 import { RlkitError } from "../errors.ts";
-import { makeDirectory, onDisk, syncDirectory, writeAll } from "./disk.ts";
+import { onDisk, syncDirectory, writeAll } from "./disk.ts";
 import { checkEntry, limits, refused, shown, type TarEntry } from "./tar-entry.ts";
 
 /** An archive on the disk, and what it is called in messages. */
@@ -66,17 +67,19 @@ async function visitEntries(
   const { extract } = await import("tar-stream");
   const tar = extract();
   let count = 0;
+  let entry = Promise.resolve();
   tar.on("entry", (header, content, next) => {
     count += 1;
     content.on("error", () => {}); // it ends with the archive, whose own error is the one to report
     const handled = async (): Promise<void> => {
       if (count > limits.entries) throw refused(name, `it has more than ${limits.entries} entries`);
-      const entry = checkEntry(name, header);
-      if (entry.kind === "file" && entry.size > limits.bytes) throw refused(name, tooLarge);
-      await visit(entry, content as AsyncIterable<Buffer>);
+      const checked = checkEntry(name, header);
+      if (checked.kind === "file" && checked.size > limits.bytes) throw refused(name, tooLarge);
+      await visit(checked, content as AsyncIterable<Buffer>);
       content.resume();
     };
-    handled().then(
+    entry = handled();
+    entry.then(
       () => next(),
       (error: Error) => tar.destroy(error),
     );
@@ -93,7 +96,12 @@ async function visitEntries(
   try {
     const unzip = isGzip(file) ? [createGunzip()] : [];
     await pipeline([source, ...unzip, limited(name), tar as Extract & NodeJS.WritableStream]);
-  } catch (cause) {
+  } catch (error) {
+    // When an entry fails, its content ends the archive before the entry's own error can.
+    const cause = await entry.then(
+      () => error,
+      (own: unknown) => (own instanceof RlkitError ? own : error),
+    );
     if (cause instanceof RlkitError || signal.aborted || (cause as NodeJS.ErrnoException).syscall !== undefined)
       throw cause;
     const isZlib = String((cause as NodeJS.ErrnoException).code).startsWith("Z_");
@@ -165,7 +173,8 @@ class Tree {
     if (this.#directories.has(path)) return;
     this.#makeDirectories(dirname(path));
     if (this.#files.has(path)) throw refused(this.#archive, `${shown(path)} is a directory and something else`);
-    makeDirectory(join(this.#root, path), 0o755);
+    const directory = join(this.#root, path);
+    onDisk("make the directory", directory, () => mkdirSync(directory, { mode: 0o755 }));
     this.#directories.add(path);
   }
 
