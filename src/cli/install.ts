@@ -96,8 +96,10 @@ async function run(parsed: Parsed): Promise<number> {
     );
   }
   const installed = await install(request, await createProgress());
-  printed(printInstalled(installed, process.env.HOME ?? ""));
-  return values.now === true ? start(installed, thisMachine(process.env)) : 0;
+  const home = process.env.HOME ?? "";
+  if (values.now !== true) return printed(printInstalled(installed, home));
+  printed(printInstalled({ ...installed, plan: { ...installed.plan, start: undefined } }, home));
+  return start(installed, thisMachine(process.env));
 }
 
 /** What is installed stays so, whether the daemon starts or not. */

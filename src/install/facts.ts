@@ -95,6 +95,11 @@ export function namedUser({ run }: Machine, name: string): ServiceUser {
     });
   }
   if (Number(uid) === 0) throw new RlkitError("USAGE", `--user=${name}: root needs no rootless daemon`);
+  if (run(["runuser", "-u", found, "--", "test", "-x", rlkitPath()]).status !== 0) {
+    throw new RlkitError("INSTALL", `${found} can't run ${rlkitPath()}: a directory above it is closed to others`, {
+      hint: "put rlkit where everybody can read it, under /opt or /usr/local, and run it from there",
+    });
+  }
   return { name: found, uid: Number(uid), gid: Number(gid), home };
 }
 

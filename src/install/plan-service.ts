@@ -52,7 +52,7 @@ function systemdSteps({ scope, units }: Layout, { user, lingers }: InstallFacts,
       ...(isSystem ? [] : [wantsDirectory(units, service)]),
       {
         do: "command",
-        what: `${enabled}, enabled`,
+        what: isSystem ? `${enabled}, enabled for ${user.name}` : `${enabled}, enabled`,
         argv: [...systemctl, "enable", enabled],
         unless: { argv: [...systemctl, "is-enabled", enabled], prints: "enabled" },
         undo: [...systemctl, "disable", "--now", ...new Set([enabled, "docker.service"])],

@@ -53,7 +53,8 @@ export function planInstall(layout: Layout, facts: InstallFacts, programs: Progr
       ...(options.shellProfile === undefined ? [] : [profileStep(options.shellProfile, linked, facts)]),
       ...(isSystem || !options.context ? [] : contextSteps(facts, programs, layout)),
     ],
-    shellLines: options.shellProfile === undefined ? lines : [],
+    // An administrator is not who will use it.
+    shellLines: options.shellProfile === undefined && !isSystem ? lines : [],
     notes: [...withService.notes, ...contextNotes(facts, programs, layout, options)],
     start: withService.start,
   };

@@ -1,5 +1,5 @@
 import { existsSync, lstatSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { isErrno, RlkitError } from "../errors.ts";
 import { gatherDockerFacts } from "../host/docker-facts.ts";
 import type { Machine } from "../host/machine.ts";
@@ -11,8 +11,10 @@ import { rlkitPath } from "./facts.ts";
 /** What dockerd has written for this user. */
 export interface DockerData {
   dataRoot: string;
-  /** Where sockets lie when there is no session. */
-  privateRuntimeDir: string;
+  /** What dockerd has written elsewhere: pids and sockets, and, before version 23, a key. */
+  others: readonly string[];
+  /** Directories that dockerd and rlkit have made for these, if nothing else is in them. */
+  emptied: readonly string[];
   /** rlkit's state directory for dockerd. */
   stateDir: string;
 }
@@ -24,10 +26,11 @@ export function dockerData(
   { uid, home }: { uid: number; home: string },
 ): DockerData {
   const options = resolveRunOptions({ values: defaults, command: ["dockerd", "--storage-driver=vfs"] }, env, "/");
-  const { settings, runtimeDir } = gatherDockerFacts(options, uid, home);
+  const { settings, runtimeDir, configFile } = gatherDockerFacts(options, uid, home);
   return {
     dataRoot: settings.dataRoot,
-    privateRuntimeDir: join(home, ".docker", "run"),
+    others: [join(runtimeDir.path, "docker"), join(dirname(configFile), "key.json")],
+    emptied: [join(home, ".docker", "run"), dirname(configFile)],
     stateDir: join(runtimeDir.path, "dockerd-rootless"),
   };
 }
@@ -59,18 +62,19 @@ export function checkUnused(data: DockerData): void {
  * to be dockerd's, where it is in use, and, with a list, where something remains.
  */
 export function purge(data: DockerData, machine: Machine): void {
-  const { dataRoot, privateRuntimeDir } = data;
+  const { dataRoot, others, emptied } = data;
   checkUnused(data);
   let said = "";
-  if (existsSync(dataRoot)) {
+  const there = [dataRoot, ...others].filter((path) => existsSync(path));
+  if (there.length > 0) {
     checkIsData(dataRoot);
     const options = ["--net=none", "--restart=no", "--log-level=error"];
-    const command = ["rm", "-rf", "--one-file-system", "--", dataRoot];
+    const command = ["rm", "-rf", "--one-file-system", "--", ...there];
     const { status, output } = machine.run([rlkitPath(), "run", ...options, "--", ...command]);
     if (status !== 0) said = output.trim().split("\n").at(-1) ?? "";
   }
-  if (existsSync(privateRuntimeDir)) removeIfEmpty(privateRuntimeDir);
-  const left = remaining(dataRoot);
+  for (const directory of emptied) if (existsSync(directory)) removeIfEmpty(directory);
+  const left = [dataRoot, ...others].flatMap(remaining);
   if (left.length === 0) return;
   throw new RlkitError("INSTALL", `of ${dataRoot} there remain: ${left.join(", ")}${said && ` (${said})`}`, {
     hint: "see what holds them (a mount, files of ids that are no longer delegated), and run the same again",
@@ -78,7 +82,7 @@ export function purge(data: DockerData, machine: Machine): void {
 }
 
 function checkIsData(dataRoot: string): void {
-  const names = readNames(dataRoot);
+  const names = existsSync(dataRoot) ? readNames(dataRoot) : [];
   if (names === undefined || names.length === 0 || names.some((name) => MARKS.includes(name))) return;
   throw new RlkitError("INSTALL", `${dataRoot} has nothing of dockerd's in it, so it is not removed`, {
     hint: "see what it is; daemon.json may name a data-root that is no longer right",
@@ -99,7 +103,9 @@ const SHOWN = 10;
 
 /** What is in a directory, the first of it; the directory itself if it is empty, nothing if it is not there. */
 export function remaining(directory: string): string[] {
-  if (lstatSync(directory, { throwIfNoEntry: false }) === undefined) return [];
+  const found = lstatSync(directory, { throwIfNoEntry: false });
+  if (found === undefined) return [];
+  if (!found.isDirectory()) return [directory];
   const names = readNames(directory) ?? [];
   const shown = names.slice(0, SHOWN).map((name) => join(directory, name));
   return names.length === 0

@@ -21,21 +21,25 @@ export async function uninstall(
   try {
     const made = journal.entries.filter((entry): entry is Made => "made" in entry);
     // The directories above the journal go with it, at the end: until then a second run has to find it.
-    const holds = (entry: Made): boolean => entry.made === "directory" && isAbove(entry.path, directory);
-    const done = undoAll(
-      made.filter((entry) => !holds(entry)),
-      thisMachine(env, journal.lock),
-    );
+    const [above, others] = [
+      made.filter((entry) => holds(entry, directory)),
+      made.filter((entry) => !holds(entry, directory)),
+    ];
+    const machine = thisMachine(env, journal.lock);
+    const done = undoAll(others, machine);
     then();
+    // What was in them may have gone just now.
+    const directories = others.filter(({ made }) => made === "directory");
+    done.removed.push(...undoAll(directories, machine).removed);
     journal.remove();
-    for (const entry of made.filter(holds)) {
-      if ("path" in entry && !existsSync(entry.path)) done.removed.push(entry.path);
-    }
+    done.removed.push(...above.flatMap((entry) => ("path" in entry && !existsSync(entry.path) ? [entry.path] : [])));
     return done;
   } finally {
     journal.close();
   }
 }
+
+const holds = (entry: Made, directory: string): boolean => entry.made === "directory" && isAbove(entry.path, directory);
 
 /** Whether taking back what was installed ends the daemon, as its service is disabled. */
 export const stopsService = ({ directory }: Layout): boolean =>

@@ -47,6 +47,7 @@ test("with a socket, dockerd takes what systemd listens on", () => {
     "[Socket]",
     "ListenStream=%t/docker.sock",
     "SocketMode=0600",
+    "RemoveOnStop=yes",
     "[Install]",
     "WantedBy=sockets.target",
   ]);

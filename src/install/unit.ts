@@ -91,6 +91,7 @@ Description=Docker's API (rootless)
 [Socket]
 ListenStream=%t/docker.sock
 SocketMode=0600
+RemoveOnStop=yes
 
 [Install]
 WantedBy=sockets.target
