@@ -1,10 +1,12 @@
-import type { OptionTable, Parsed } from "./options.ts";
+import type { Completable, OptionTable, Parsed } from "./options.ts";
 
 /** One command of rlkit: what its help says, its options, and what carries it out (returns the exit status). */
 export interface Command {
   name: string;
   /** What stands after the options, for the help: `-- CMD [ARG…]`. */
   operands: string;
+  /** What those are, for shells that complete them; absent where nobody knows beforehand. */
+  completes?: Completable;
   describe: string;
   options: OptionTable;
   /** Options may come after operands, too: those are no command line of another program. */

@@ -16,11 +16,15 @@ const loaders: Record<string, () => Promise<{ command: Command }>> = {
   link: () => import("./link.ts"),
   install: () => import("./install.ts"),
   uninstall: () => import("./uninstall.ts"),
+  completion: () => import("./completion.ts"),
   "ports list": () => import("./ports-list.ts"),
   "ports add": () => import("./ports-add.ts"),
   "ports remove": () => import("./ports-remove.ts"),
   "ports drivers": () => import("./ports-drivers.ts"),
 };
+
+/** What the commands with a first word in common are about. */
+export const groups: Readonly<Record<string, string>> = { ports: "Published ports of a running instance" };
 
 /** The names of all commands, in the order of the help: one word each, or two. */
 export const commandNames: readonly string[] = Object.keys(loaders);
@@ -40,4 +44,9 @@ export async function loadCommand(
     return loaded && { command: loaded.command, rest: argv.slice(words) };
   }
   return undefined;
+}
+
+/** All commands, in the order of the help. */
+export async function loadAllCommands(): Promise<Command[]> {
+  return Promise.all(Object.values(loaders).map(async (load) => (await load()).command));
 }

@@ -87,7 +87,14 @@ async function run({ values, command }: Parsed): Promise<number> {
 export const command: Command = {
   name: "exec",
   operands: "[--] CMD [ARG…]",
+  completes: "program",
   describe: "Run a command in the namespaces of a running instance",
-  options: { "state-dir": { type: "string", describe: "state directory of the instance (the only one that runs)" } },
+  options: {
+    "state-dir": {
+      type: "string",
+      completes: "directory",
+      describe: "state directory of the instance (the only one that runs)",
+    },
+  },
   run,
 };

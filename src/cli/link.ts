@@ -54,6 +54,7 @@ async function run({ values, command: [given, ...more] }: Parsed): Promise<numbe
 export const command: Command = {
   name: "link",
   operands: "DIR",
+  completes: "directory",
   describe: "Put links to rlkit into a directory on PATH: rootlesskit, rootlessctl, dockerd-rootless.sh and others",
   options: { force: { type: "boolean", describe: "replace programs of the same names" } },
   optionsAnywhere: true,

@@ -1,14 +1,19 @@
 import { networkNames } from "../network/driver.ts";
 import { portDriverNames } from "../ports/driver.ts";
 
+/** What a shell can complete: paths, a program and its arguments, or some of the words that are possible. */
+export type Completable = "file" | "directory" | "program" | readonly string[];
+
 /** One command-line option, in yargs' own terms; the only place that says what there is. */
-interface Option {
+export interface Option {
   type: "string" | "boolean" | "number" | "array";
   describe: string;
   choices?: readonly string[];
   alias?: string;
   default?: string | boolean | number;
   group?: string;
+  /** What its value is, where there are no `choices`. */
+  completes?: Completable;
 }
 
 export type OptionTable = Readonly<Record<string, Option>>;
@@ -18,6 +23,9 @@ export interface Parsed {
   values: Readonly<Record<string, string | boolean | number | string[] | undefined>>;
   command: readonly string[];
 }
+
+/** The option of every command. */
+export const helpOption: OptionTable = { help: { type: "boolean", alias: "h", describe: "this help" } };
 
 const network = { group: "Network:" };
 const ports = { group: "Ports:" };
@@ -29,7 +37,7 @@ const log = { group: "Log:" };
 
 /** The options of `run` and `plan`. */
 export const runOptions: OptionTable = {
-  "state-dir": { type: "string", describe: "state directory: lock, child_pid, api.sock" },
+  "state-dir": { type: "string", completes: "directory", describe: "state directory: lock, child_pid, api.sock" },
   net: {
     type: "string",
     choices: networkNames,
@@ -46,6 +54,7 @@ export const runOptions: OptionTable = {
     type: "string",
     describe:
       "what of the host's 127.0.0.1 is reachable inside: none, all (at 10.0.2.2), or PORT[/udp],… at their numbers",
+    completes: ["none", "all"],
     ...network,
   },
   "cloud-metadata": {
@@ -106,6 +115,7 @@ export const runOptions: OptionTable = {
   "copy-up": {
     type: "array",
     describe: "make this directory writable inside (repeat, or separate by commas)",
+    completes: "directory",
     ...mounts,
   },
   propagation: {
@@ -126,6 +136,7 @@ export const runOptions: OptionTable = {
   restart: {
     type: "string",
     describe: "start it again: no, on-failure[:MAX], always, unless-stopped (dockerd: on-failure)",
+    completes: ["no", "on-failure", "always", "unless-stopped"],
     ...supervision,
   },
   "restart-delay": { type: "string", describe: "first pause, doubled each time (100ms)", ...supervision },
@@ -157,5 +168,5 @@ export const runOptions: OptionTable = {
     describe: "what to log on standard error",
     ...log,
   },
-  "log-file": { type: "string", describe: "log to this file (JSON lines) instead", ...log },
+  "log-file": { type: "string", completes: "file", describe: "log to this file (JSON lines) instead", ...log },
 };

@@ -10,6 +10,7 @@ import { runOptions } from "./options.ts";
 export const command: Command = {
   name: "plan",
   operands: "[--] CMD [ARG…]",
+  completes: "program",
   describe: "Print what run would do, step by step, and why; change nothing",
   options: { ...runOptions, json: { type: "boolean", describe: "for programs: a JSON array of the steps" } },
 

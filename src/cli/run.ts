@@ -24,6 +24,7 @@ async function run(parsed: Parsed): Promise<number> {
 export const command: Command = {
   name: "run",
   operands: "[--] CMD [ARG…]",
+  completes: "program",
   describe: "Run a command, dockerd above all, in namespaces of its own",
   options: runOptions,
   run,

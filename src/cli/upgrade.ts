@@ -38,7 +38,7 @@ export const command: Command = {
   name: "upgrade",
   operands: "",
   describe: "Restart into another dockerd; goes back if that does not get ready",
-  options: { ...instanceOption, exec: { type: "string", describe: "the new program" } },
+  options: { ...instanceOption, exec: { type: "string", completes: "file", describe: "the new program" } },
   optionsAnywhere: true,
   run,
 };

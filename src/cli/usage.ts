@@ -3,6 +3,7 @@ import yargs from "yargs";
 import { RlkitError } from "../errors.ts";
 import type { Command } from "./command.ts";
 import { commandNames, commandsOf, loadCommand } from "./commands.ts";
+import { helpOption } from "./options.ts";
 import { parserConfiguration } from "./parse.ts";
 
 /** `, did you mean X?` if one of the known words is near enough to be meant. */
@@ -50,7 +51,7 @@ export async function explain(command: Command, argv: readonly string[]): Promis
     .scriptName("rlkit")
     .usage(`$0 ${command.name} [OPTION…] ${command.operands}\n\n${command.describe}`)
     .options(command.options)
-    .option("help", { alias: "h", type: "boolean", describe: "this help" })
+    .options(helpOption)
     .parserConfiguration({ ...parserConfiguration })
     .requiresArg(Object.keys(command.options).filter((name) => command.options[name]?.type !== "boolean"))
     .version(false)
