@@ -1,6 +1,6 @@
-// Leaves the runnable tree in dist/: bin/rlkit (which starts Node) and the other names that it goes by, lib/ (the bundle, its code cache, ffi-rs's binding, librlkit.so), libexec/rlkit-ns.
+// Leaves the runnable tree in dist/: bin/rlkit (which starts Node) and the other names that it goes by, lib/ (the bundle, its code cache, ffi-rs's binding, librlkit.so), libexec/rlkit-ns, share/ (the help's topics).
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { build, type Plugin } from "esbuild";
@@ -99,6 +99,13 @@ function writeCodeCache(): void {
   );
 }
 
+/** What `rlkit help TOPIC` shows. */
+function copyTopics(): void {
+  const to = join(dist, "share", "rlkit", "topics");
+  rmSync(to, { recursive: true, force: true });
+  cpSync(join(top, "docs", "topics"), to, { recursive: true });
+}
+
 rmSync(join(dist, "lib", "rlkit.cjs.cache"), { force: true });
 mkdirSync(join(dist, "lib"), { recursive: true });
 await Promise.all([
@@ -110,4 +117,5 @@ execFileSync("make", ["-s", "-C", join(top, "native"), `OUT=${dist}`, "all"], { 
 for (const name of names) link("rlkit", join(dist, "bin", name));
 rmSync(join(dist, "lib", "ffi-rs.node"), { force: true });
 copyFileSync(ffiBinding(), join(dist, "lib", "ffi-rs.node"));
+copyTopics();
 writeCodeCache();

@@ -1,3 +1,4 @@
+import { wrap } from "../wrap.ts";
 import type { Checked, Fix, Verdict, Who } from "./requirement.ts";
 import { isGood } from "./run.ts";
 
@@ -20,17 +21,6 @@ const people: Readonly<Record<Who, string>> = {
   user: "as yourself",
   outside: "outside of this machine",
 };
-
-/** Words in lines of at most `width` characters; a word that is longer has a line of its own. */
-function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  for (const word of text.split(" ")) {
-    const line = lines.at(-1);
-    if (line !== undefined && line.length + 1 + word.length <= width) lines[lines.length - 1] = `${line} ${word}`;
-    else lines.push(word);
-  }
-  return lines;
-}
 
 /** At most `width` characters, the last of which says that there is more. */
 const cut = (text: string, width: number): string =>

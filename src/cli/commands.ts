@@ -16,6 +16,7 @@ const loaders: Record<string, () => Promise<{ command: Command }>> = {
   link: () => import("./link.ts"),
   install: () => import("./install.ts"),
   uninstall: () => import("./uninstall.ts"),
+  help: () => import("./help.ts"),
   completion: () => import("./completion.ts"),
   "ports list": () => import("./ports-list.ts"),
   "ports add": () => import("./ports-add.ts"),

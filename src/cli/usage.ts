@@ -1,6 +1,7 @@
 import { closest, distance } from "fastest-levenshtein";
 import yargs from "yargs";
 import { RlkitError } from "../errors.ts";
+import { topics } from "../help/topics.ts";
 import type { Command } from "./command.ts";
 import { commandNames, commandsOf, loadCommand } from "./commands.ts";
 import { helpOption } from "./options.ts";
@@ -27,6 +28,14 @@ export function unknownCommand([first = "", second]: readonly string[]): RlkitEr
   });
 }
 
+/** The error for words that are no subject of `rlkit help`. */
+export function unknownTopic(words: string): RlkitError {
+  const near = suggestion(words, [...topics.map(({ name }) => name), ...commandNames]);
+  return new RlkitError("USAGE", `${JSON.stringify(words)} is neither a command nor a topic of rlkit${near}`, {
+    hint: `the topics are ${topics.map(({ name }) => name).join(", ")}; rlkit help lists the commands as well`,
+  });
+}
+
 /** The help of rlkit as a whole, or of the commands that begin with one word. */
 export async function overview(group?: string): Promise<string> {
   const scriptName = group === undefined ? "rlkit" : `rlkit ${group}`;
@@ -36,8 +45,15 @@ export async function overview(group?: string): Promise<string> {
     const words = group === undefined ? name : name.slice(group.length + 1);
     if (command !== undefined) parser.command(`${words} ${command.operands}`, command.describe);
   }
-  parser.epilogue(`${scriptName} COMMAND --help lists a command's options. rlkit --version prints the version.`);
+  const about = `${scriptName} COMMAND --help lists a command's options. rlkit --version prints the version.`;
+  parser.epilogue(group === undefined ? `${topicList()}\n\n${about}` : about);
   return `${await parser.wrap(null).getHelp()}\n`;
+}
+
+function topicList(): string {
+  const width = Math.max(...topics.map(({ name }) => name.length));
+  const lines = topics.map(({ name, describe }) => `  rlkit help ${name.padEnd(width)}  ${describe}`);
+  return ["Topics:", ...lines].join("\n");
 }
 
 /**

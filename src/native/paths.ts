@@ -13,3 +13,6 @@ export const binPath = (): string => join(home(), "bin");
 
 /** A directory with nothing but the programs that a target looks for on its PATH (`rootlesskit-docker-proxy`). */
 export const targetPath = (): string => join(home(), "libexec");
+
+/** The texts of `rlkit help TOPIC`. */
+export const topicsPath = (): string => join(home(), "share", "rlkit", "topics");
