@@ -1,9 +1,12 @@
-// Leaves the runnable tree in dist/: bin/rlkit (which starts Node) and the other names that it goes by, lib/ (the bundle, its code cache, ffi-rs's binding, librlkit.so), libexec/rlkit-ns, share/ (the help's topics).
+// Leaves the runnable tree in dist/: bin/rlkit (which starts Node) and the other names that it goes by, lib/ (the bundle, its code cache, ffi-rs's binding, librlkit.so), libexec/rlkit-ns, share/ (the help's topics, man pages).
 import { execFileSync } from "node:child_process";
-import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { build, type Plugin } from "esbuild";
+import { groups, loadAllCommands } from "../src/cli/commands.ts";
+import { topics } from "../src/help/topics.ts";
+import { manPages } from "../src/man/pages.ts";
 
 const top = join(import.meta.dirname, "..");
 const dist = join(top, "dist");
@@ -106,6 +109,22 @@ function copyTopics(): void {
   cpSync(join(top, "docs", "topics"), to, { recursive: true });
 }
 
+/** Pages for man(1), from the tables of commands and options, the topics and the README. */
+async function writeManPages(): Promise<void> {
+  const text = (path: string): string => readFileSync(join(top, path), "utf8");
+  const pages = manPages({
+    version,
+    commands: await loadAllCommands(),
+    groups,
+    topics: topics.map((topic) => ({ ...topic, text: text(`docs/topics/${topic.name}.md`) })),
+    readme: text("README.md"),
+  });
+  const man = join(dist, "share", "man");
+  rmSync(man, { recursive: true, force: true });
+  for (const number of [1, 7]) mkdirSync(join(man, `man${number}`), { recursive: true });
+  for (const page of pages) writeFileSync(join(man, `man${page.section}`, `${page.name}.${page.section}`), page.text);
+}
+
 rmSync(join(dist, "lib", "rlkit.cjs.cache"), { force: true });
 mkdirSync(join(dist, "lib"), { recursive: true });
 await Promise.all([
@@ -118,4 +137,5 @@ for (const name of names) link("rlkit", join(dist, "bin", name));
 rmSync(join(dist, "lib", "ffi-rs.node"), { force: true });
 copyFileSync(ffiBinding(), join(dist, "lib", "ffi-rs.node"));
 copyTopics();
+await writeManPages();
 writeCodeCache();

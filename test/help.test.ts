@@ -1,8 +1,8 @@
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { expectRefusal } from "./helpers/refusal.ts";
-import { rlkit } from "./helpers/run.ts";
+import { rlkit, start, tree } from "./helpers/run.ts";
 import { testUser, type User } from "./helpers/user.ts";
 
 let user: User;
@@ -65,4 +65,22 @@ test.each([
 ])("rlkit help %j is refused with what was meant", async (words, says) => {
   await using run = rlkit(user, ["help", ...words]);
   await expectRefusal(user, run, { status: 2, says: [says] });
+});
+
+test.skipIf(!existsSync("/usr/bin/man"))("man finds the pages where rlkit link says", async () => {
+  const said = await output(["link", join(user.home, "bin")]);
+  const manPath = /^for the man pages: export MANPATH=(.*):\$MANPATH$/m.exec(said)?.[1];
+  expect(manPath).toBe(join(tree(), "share", "man"));
+  const env = { MANPATH: `${manPath}:`, MANWIDTH: "80" };
+  expect(await output(["link", join(user.home, "bin")], { env })).not.toContain("MANPATH");
+  for (const [section, name, words] of [
+    ["1", "rlkit-run", "--net=VALUE"],
+    ["1", "rlkit", "128 + n"],
+    ["1", "rlkit-restart", "--state-dir=DIR"],
+    ["7", "rlkit-restart", "rlkit upgrade --exec"],
+  ] as const) {
+    await using man = start(user, ["man", section, name], { env });
+    const { code, stdout } = await man.result();
+    expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringContaining(words) });
+  }
 });

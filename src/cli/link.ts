@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { RlkitError } from "../errors.ts";
 import { makeDirectories } from "../host/directories.ts";
 import { isOwnProgram, ownPrograms } from "../host/own-programs.ts";
+import { manPath } from "../native/paths.ts";
 import { printed } from "../output.ts";
 import type { Command } from "./command.ts";
 import type { Parsed } from "./options.ts";
@@ -19,6 +20,12 @@ function look(link: string, path: string): Found {
   } catch {
     return isOwnProgram(readlinkSync(link)) ? "ours" : "foreign"; // to a tree that is gone
   }
+}
+
+/** man(1) looks beside the directories on PATH, and does not follow the links in them. */
+function manNote(): string {
+  if ((process.env.MANPATH ?? "").split(":").includes(manPath())) return "";
+  return `for the man pages: export MANPATH=${manPath()}:$MANPATH\n`;
 }
 
 async function run({ values, command: [given, ...more] }: Parsed): Promise<number> {
@@ -47,7 +54,7 @@ async function run({ values, command: [given, ...more] }: Parsed): Promise<numbe
   }
   const isFound = (process.env.PATH ?? "").split(":").includes(directory);
   const note = isFound ? "" : `${directory} is not on PATH: export PATH=${directory}:$PATH\n`;
-  return printed(`${all.map(({ link, path }) => `${link} -> ${path}\n`).join("")}${note}`);
+  return printed(`${all.map(({ link, path }) => `${link} -> ${path}\n`).join("")}${note}${manNote()}`);
 }
 
 /** `rlkit link`: the names under which rlkit replaces RootlessKit and its companions, in a directory on PATH. */

@@ -1,6 +1,7 @@
 import type { Command } from "../cli/command.ts";
+import { flags, takesValue } from "../cli/flags.ts";
 import type { Completable } from "../cli/options.ts";
-import { firstWords, flags, isOnByDefault, quoted, secondWords, takesValue, valuedFlags, valuesOf } from "./tables.ts";
+import { firstWords, isOnByDefault, quoted, secondWords, valuedFlags, valuesOf } from "./tables.ts";
 
 /** bash's completion: two functions of facts, and one that reads the line. */
 export function bashScript(commands: readonly Command[], groups: Readonly<Record<string, string>>): string {

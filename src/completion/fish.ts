@@ -1,5 +1,6 @@
 import type { Command } from "../cli/command.ts";
-import { firstWords, flags, isOnByDefault, quoted, secondWords, takesValue, valuedFlags, valuesOf } from "./tables.ts";
+import { flags, takesValue } from "../cli/flags.ts";
+import { firstWords, isOnByDefault, quoted, secondWords, valuedFlags, valuesOf } from "./tables.ts";
 
 /** fish's completion: a function that reads the line, and one `complete` for each word that is possible. */
 export function fishScript(commands: readonly Command[], groups: Readonly<Record<string, string>>): string {

@@ -1,5 +1,6 @@
 import type { Command } from "../cli/command.ts";
-import { type Completable, helpOption, type Option } from "../cli/options.ts";
+import { flags, takesValue } from "../cli/flags.ts";
+import type { Completable, Option } from "../cli/options.ts";
 
 /** The commands' first words and what those are about: one of a command's own, or of a group. */
 export function firstWords(
@@ -18,20 +19,6 @@ export const secondWords = (commands: readonly Command[], group: string): { word
   commands.flatMap(({ name, describe }) =>
     name.startsWith(`${group} `) ? [{ word: name.slice(group.length + 1), describe }] : [],
   );
-
-/** The options of a command with their names as they are written, that for help among them. */
-export function flags(
-  command: Pick<Command, "options">,
-): { flag: string; short: string | undefined; option: Option }[] {
-  return Object.entries({ ...command.options, ...helpOption }).map(([name, option]) => ({
-    flag: `--${name}`,
-    short: option.alias && `-${option.alias}`,
-    option,
-  }));
-}
-
-/** Whether the next word is the option's value. */
-export const takesValue = ({ type }: Option): boolean => type !== "boolean";
 
 /** Whether an option is on unless it is said to be off: only `--name=false` says something. */
 export const isOnByDefault = ({ type, default: value }: Option): boolean => type === "boolean" && value === true;

@@ -1,6 +1,7 @@
 import type { Command } from "../cli/command.ts";
+import { flags, takesValue } from "../cli/flags.ts";
 import type { Completable } from "../cli/options.ts";
-import { firstWords, flags, isOnByDefault, quoted, secondWords, takesValue, valuesOf } from "./tables.ts";
+import { firstWords, isOnByDefault, quoted, secondWords, valuesOf } from "./tables.ts";
 
 /** zsh's completion, in the terms of its function _arguments. */
 export function zshScript(commands: readonly Command[], groups: Readonly<Record<string, string>>): string {

@@ -1,5 +1,5 @@
 /** A text of `rlkit help`, which is docs/topics/NAME.md and the man page rlkit-NAME(7). */
-interface Topic {
+export interface Topic {
   name: string;
   describe: string;
   /** The commands that have to do with it. */

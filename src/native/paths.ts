@@ -16,3 +16,6 @@ export const targetPath = (): string => join(home(), "libexec");
 
 /** The texts of `rlkit help TOPIC`. */
 export const topicsPath = (): string => join(home(), "share", "rlkit", "topics");
+
+/** A directory for MANPATH. */
+export const manPath = (): string => join(home(), "share", "man");
