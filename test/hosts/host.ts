@@ -57,7 +57,7 @@ export async function upHost(suite: string): Promise<Host> {
 export interface BootedHost extends Pick<Host, "root" | keyof AsyncDisposable> {
   /** The output of a shell command of the user in a login session; throws, with what it said, when that fails. */
   session(command: string, deadline?: number): Promise<string>;
-  /** The same for what somebody gets who comes by su from another user: no session. */
+  /** The same for somebody who comes by su from root's session, and so has none of its own. */
   su(command: string): Promise<string>;
   /** Shuts it down and starts it again. */
   reboot(): Promise<void>;
@@ -77,7 +77,7 @@ export async function bootHost(suite: string): Promise<BootedHost> {
     const host = {
       root: (...argv: string[]) => run("root", name, ...argv),
       session: (command: string, deadline?: number) => within(deadline, "session", name, USER, command),
-      su: (command: string) => run("root", name, "env", "-i", "su", "-", USER, "-c", command),
+      su: (command: string) => run("session", name, "root", `su - ${USER} -c '${command}'`),
       reboot: async () => {
         await run("halt", name);
         await boot();
