@@ -65,12 +65,12 @@ export async function explain(command: Command, argv: readonly string[]): Promis
   let problem: string | undefined;
   const parser = yargs([...argv])
     .scriptName("rlkit")
+    .version(false) // before the options: one of them may have that name
     .usage(`$0 ${command.name} [OPTION…] ${command.operands}\n\n${command.describe}`)
     .options(command.options)
     .options(helpOption)
     .parserConfiguration({ ...parserConfiguration })
     .requiresArg(Object.keys(command.options).filter((name) => command.options[name]?.type !== "boolean"))
-    .version(false)
     .help(false)
     .strictOptions()
     .wrap(Math.min(120, process.stdout.columns ?? 100))
