@@ -35,19 +35,19 @@ test("a request has its body, and an answer its JSON", async () => {
     for await (const chunk of request) body += chunk;
     response.end(JSON.stringify({ method: request.method, url: request.url, body }));
   });
-  expect(await openApi(directory).ask("POST", "/v1/ports", [{ proto: "tcp" }])).toEqual({
+  expect(await openApi({ stateDir: directory }).ask("POST", "/v1/ports", [{ proto: "tcp" }])).toEqual({
     method: "POST",
     url: "/v1/ports",
     body: '[{"proto":"tcp"}]',
   });
-  expect(await openApi(directory).ask("GET", "/x?y")).toEqual({ method: "GET", url: "/x?y", body: "" });
+  expect(await openApi({ stateDir: directory }).ask("GET", "/x?y")).toEqual({ method: "GET", url: "/x?y", body: "" });
 });
 
 test("a state directory may have a longer path than a socket", async () => {
   const deep = join(directory, "d".repeat(120), "é".repeat(60));
   mkdirSync(deep, { recursive: true });
   await serve(deep, (_, response) => response.end());
-  expect(await openApi(deep).ask("DELETE", "/")).toBeUndefined();
+  expect(await openApi({ stateDir: deep }).ask("DELETE", "/")).toBeUndefined();
 });
 
 describe("errors", () => {
@@ -57,24 +57,26 @@ describe("errors", () => {
     [404, "404 page not found\n", "unexpected HTTP status 404"],
   ])("of the API are told: %d %j", async (status, body, message) => {
     await serve(directory, (_, response) => response.writeHead(status).end(body));
-    await expect(openApi(directory).ask("GET", "/")).rejects.toMatchObject({
+    await expect(openApi({ stateDir: directory }).ask("GET", "/")).rejects.toMatchObject({
       code: "PORT",
       message: expect.stringContaining(message),
     });
   });
 
   test("where nothing runs", async () => {
-    await expect(openApi(directory).ask("GET", "/")).rejects.toMatchObject({
+    await expect(openApi({ stateDir: directory }).ask("GET", "/")).rejects.toMatchObject({
       code: "INSTANCE",
       message: `nothing runs with the state directory ${directory}`,
     });
     const long = join(directory, "d".repeat(120));
-    await expect(openApi(long).ask("GET", "/")).rejects.toThrow(`nothing runs with the state directory ${long}`);
+    await expect(openApi({ stateDir: long }).ask("GET", "/")).rejects.toThrow(
+      `nothing runs with the state directory ${long}`,
+    );
   });
 
   test("of an instance that ends before it has answered", async () => {
     await serve(directory, (request) => request.socket.destroy());
-    await expect(openApi(directory).ask("GET", "/")).rejects.toThrow(
+    await expect(openApi({ stateDir: directory }).ask("GET", "/")).rejects.toThrow(
       `nothing runs with the state directory ${directory}`,
     );
   });

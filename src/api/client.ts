@@ -2,7 +2,8 @@ import { closeSync, constants, openSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { basename, dirname, join, resolve } from "node:path";
 import { isErrno, RlkitError } from "../errors.ts";
-import { findRunning } from "../launch/running.ts";
+import { findRunning, type Wanted } from "../launch/running.ts";
+import { instanceName } from "../options/instance-name.ts";
 import { targetEnvironment } from "../options/run-options.ts";
 
 /** Bytes of a Unix socket's path (unix(7)); the last one is a NUL. */
@@ -19,21 +20,22 @@ export interface ApiClient {
 }
 
 /**
- * The API of the instance with that state directory; without one, of the instance that this process is in, or of the only one of
- * this user that runs. Throws an INSTANCE error when nothing runs there.
+ * The API of the instance with that state directory, or that name; without either, of the instance that this process is in, of the one
+ * that RLKIT_INSTANCE names, or of the only one of this user that runs. Throws an INSTANCE error when nothing runs there.
  */
-export function openApi(given: string | undefined): ApiClient {
+export function openApi({ stateDir: given, instance }: Wanted): ApiClient {
   const env = targetEnvironment(process.env);
-  const named = given === undefined ? env.ROOTLESSKIT_STATE_DIR || undefined : resolve(given);
+  const around = instance === undefined ? env.ROOTLESSKIT_STATE_DIR || undefined : undefined;
+  const named = given === undefined ? around : resolve(given);
   // In the namespaces, /proc may not show the process that findRunning looks for; the socket is there all the same.
-  const stateDir = named ?? findRunning(undefined).stateDir;
+  const stateDir = named ?? findRunning({ instance: instanceName(instance, env) }).stateDir;
   return {
     async ask<T>(method: string, path: string, body?: unknown, within = ANSWER_DEADLINE) {
       try {
         return (await exchange(join(stateDir, "api.sock"), { method, path, timeout: within }, body)) as T;
       } catch (error) {
         if (error instanceof RlkitError) throw error;
-        if (!isErrno(error, "EACCES")) findRunning(stateDir); // says so if nothing runs there
+        if (!isErrno(error, "EACCES")) findRunning({ stateDir }); // says so if nothing runs there
         const text = `cannot ask ${join(stateDir, "api.sock")}: ${(error as Error).message}`;
         throw new RlkitError("INSTANCE", text, {
           hint: "only the user whose instance it is may do that",

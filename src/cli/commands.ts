@@ -18,6 +18,8 @@ const loaders: Record<string, () => Promise<{ command: Command }>> = {
   uninstall: () => import("./uninstall.ts"),
   help: () => import("./help.ts"),
   completion: () => import("./completion.ts"),
+  "config show": () => import("./config-show.ts"),
+  "config schema": () => import("./config-schema.ts"),
   "ports list": () => import("./ports-list.ts"),
   "ports add": () => import("./ports-add.ts"),
   "ports remove": () => import("./ports-remove.ts"),
@@ -25,7 +27,10 @@ const loaders: Record<string, () => Promise<{ command: Command }>> = {
 };
 
 /** What the commands with a first word in common are about. */
-export const groups: Readonly<Record<string, string>> = { ports: "Published ports of a running instance" };
+export const groups: Readonly<Record<string, string>> = {
+  config: "The configuration file",
+  ports: "Published ports of a running instance",
+};
 
 /** The names of all commands, in the order of the help: one word each, or two. */
 export const commandNames: readonly string[] = Object.keys(loaders);

@@ -10,9 +10,11 @@ import { isTerminal, pipe } from "../native/calls.ts";
 import { shellStatus } from "../native/capture.ts";
 import { errnoName } from "../native/errno.ts";
 import { rlkitNs } from "../native/paths.ts";
+import { instanceName } from "../options/instance-name.ts";
 import { environmentList, openFilesLimit, targetEnvironment } from "../options/run-options.ts";
 import type { Command } from "./command.ts";
 import type { Parsed } from "./options.ts";
+import { instanceOption } from "./ports-options.ts";
 
 const { SIGINT, SIGQUIT, SIGWINCH } = constants.signals;
 const stages = [
@@ -41,14 +43,20 @@ async function run({ values, command }: Parsed): Promise<number> {
       hint: "say which after the options: rlkit exec -- docker info",
     });
   }
-  const given = (values["state-dir"] as string | undefined) ?? process.env.ROOTLESSKIT_STATE_DIR;
+  const name = values.instance as string | undefined;
+  const around = name === undefined ? process.env.ROOTLESSKIT_STATE_DIR : undefined;
+  const given = (values["state-dir"] as string | undefined) ?? around;
   const own = targetEnvironment(process.env);
-  const instance = findRunning(given === undefined ? undefined : resolve(given));
+  const instance = findRunning({
+    stateDir: given === undefined ? undefined : resolve(given),
+    instance: instanceName(name, process.env),
+  });
   // The caller's environment, with what the target has been given beyond its own: where the instance is, and how to reach it.
   const inherited = [
     "ROOTLESSKIT_STATE_DIR",
     "ROOTLESSKIT_PARENT_EUID",
     "ROOTLESSKIT_PARENT_EGID",
+    "RLKIT_INSTANCE",
     "XDG_RUNTIME_DIR",
     "PATH",
   ];
@@ -89,12 +97,6 @@ export const command: Command = {
   operands: "[--] CMD [ARG…]",
   completes: "program",
   describe: "Run a command in the namespaces of a running instance",
-  options: {
-    "state-dir": {
-      type: "string",
-      completes: "directory",
-      describe: "state directory of the instance (the only one that runs)",
-    },
-  },
+  options: instanceOption,
   run,
 };

@@ -8,8 +8,9 @@ import type { Parsed } from "./options.ts";
 const RESTART_DEADLINE = 180_000;
 const LOOK_EVERY = 20; // milliseconds
 
-/** The API of the instance that `--state-dir` names, or that is the only one. */
-export const apiOf = ({ values }: Parsed): ApiClient => openApi(values["state-dir"] as string | undefined);
+/** The API of the instance that `--state-dir` or `--instance` names, or that is the only one. */
+export const apiOf = ({ values }: Pick<Parsed, "values">): ApiClient =>
+  openApi({ stateDir: values["state-dir"] as string | undefined, instance: values.instance as string | undefined });
 
 /** Has an instance start its target again, as another program if one is named. Resolves when that is ready. */
 export const restart = (api: ApiClient, exec?: string): Promise<Status> =>

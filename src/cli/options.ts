@@ -21,6 +21,8 @@ export type OptionTable = Readonly<Record<string, Option>>;
 /** What a parse yields: a value by option name; what follows the options is the target's argv. */
 export interface Parsed {
   values: Readonly<Record<string, string | boolean | number | string[] | undefined>>;
+  /** The options that the command line itself names; the values of the others are defaults. */
+  given: readonly string[];
   command: readonly string[];
 }
 
@@ -37,6 +39,7 @@ const log = { group: "Log:" };
 
 /** The options of `run` and `plan`. */
 export const runOptions: OptionTable = {
+  instance: { type: "string", describe: "name of this instance, beside others: its own state, data and socket" },
   "state-dir": { type: "string", completes: "directory", describe: "state directory: lock, child_pid, api.sock" },
   net: {
     type: "string",

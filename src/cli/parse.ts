@@ -60,8 +60,9 @@ export function parseQuickly(table: OptionTable, argv: readonly string[]): Parse
       values[name] = Number(value);
     } else values[name] = value as string | boolean | string[];
   }
+  const given = Object.keys(values);
   for (const [name, option] of Object.entries(table)) values[name] ??= option.default;
-  return { values, command: rest.map(String) };
+  return { values, given, command: rest.map(String) };
 }
 
 /** Refuses words after the options of a command that takes none. */

@@ -5,6 +5,7 @@ import { planRun } from "../plan/planner.ts";
 import { printAction, printPlan } from "../plan/print.ts";
 import { settle } from "../plan/settle.ts";
 import type { Command } from "./command.ts";
+import { configured } from "./configured.ts";
 import { runOptions } from "./options.ts";
 
 export const command: Command = {
@@ -15,7 +16,7 @@ export const command: Command = {
   options: { ...runOptions, json: { type: "boolean", describe: "for programs: a JSON array of the steps" } },
 
   async run(parsed) {
-    const options = resolveRunOptions(parsed, process.env, process.cwd());
+    const options = resolveRunOptions(await configured(parsed), process.env, process.cwd());
     const facts = gatherFacts(options);
     const { steps } = planRun(settle(options, facts), facts);
     const json = (): string =>

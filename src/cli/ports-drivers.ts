@@ -1,22 +1,23 @@
-import { openApi } from "../api/client.ts";
 import type { Info } from "../api/info.ts";
 import { RlkitError } from "../errors.ts";
 import { printed } from "../output.ts";
 import { type Capabilities, capabilities } from "../ports/capabilities.ts";
 import type { Command } from "./command.ts";
+import { apiOf } from "./instance.ts";
 import type { Parsed } from "./options.ts";
 import { noWords } from "./parse.ts";
 import { instanceOption, jsonOption } from "./ports-options.ts";
 import { printTable } from "./table.ts";
 
-/** The driver of the instance; undefined when none runs. With a state directory, one has to. */
-async function driverInUse(stateDir: string | undefined): Promise<string | undefined> {
+/** The driver of the instance; undefined when none runs. One that is named has to. */
+async function driverInUse({ values }: Parsed): Promise<string | undefined> {
   try {
     // The API leaves out what takes no ports: none, and implicit.
-    const { portDriver } = await openApi(stateDir).ask<Info>("GET", "/v1/info");
+    const { portDriver } = await apiOf({ values }).ask<Info>("GET", "/v1/info");
     return portDriver?.driver;
   } catch (error) {
-    if (stateDir === undefined && error instanceof RlkitError && error.code === "INSTANCE") return undefined;
+    const isNamed = values["state-dir"] !== undefined || values.instance !== undefined;
+    if (!isNamed && error instanceof RlkitError && error.code === "INSTANCE") return undefined;
     throw error;
   }
 }
@@ -37,9 +38,10 @@ function row(name: string, driver: Capabilities, inUse: boolean): string[] {
   ];
 }
 
-async function run({ values, command: words }: Parsed): Promise<number> {
+async function run(parsed: Parsed): Promise<number> {
+  const { values, command: words } = parsed;
   noWords("ports drivers", words);
-  const used = await driverInUse(values["state-dir"] as string | undefined);
+  const used = await driverInUse(parsed);
   const drivers = Object.entries(capabilities);
   if (values.json === true) {
     const list = drivers.map(([name, driver]) => ({ name, inUse: name === used, ...driver }));

@@ -1,8 +1,8 @@
-import { openApi } from "../api/client.ts";
 import type { Info } from "../api/info.ts";
 import { RlkitError } from "../errors.ts";
 import { printed } from "../output.ts";
 import type { Command } from "./command.ts";
+import { apiOf } from "./instance.ts";
 import type { Parsed } from "./options.ts";
 import { noWords } from "./parse.ts";
 import { instanceOption, jsonOption } from "./ports-options.ts";
@@ -15,7 +15,7 @@ async function run({ values, command: words }: Parsed): Promise<number> {
     throw new RlkitError("USAGE", "--interval goes with --watch", { hint: "rlkit ports list --watch --interval=5" });
   }
   if (interval === 0) throw new RlkitError("USAGE", "--interval=0 is too small: whole seconds, from 1");
-  const api = openApi(values["state-dir"] as string | undefined);
+  const api = apiOf({ values });
   const list = () => api.ask<ListedPort[]>("GET", "/v1/ports?counters");
   const json = values.json === true;
   if (values.watch === true) {

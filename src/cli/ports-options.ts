@@ -1,7 +1,13 @@
 import type { OptionTable } from "./options.ts";
 
-/** Which instance: its state directory. */
+const instance = { instance: { type: "string", describe: "name of the instance (RLKIT_INSTANCE)" } } as const;
+
+/** The name of an instance, where it matters as one that may not run. */
+export const nameOption: OptionTable = instance;
+
+/** Which instance: its name, or its state directory. */
 export const instanceOption: OptionTable = {
+  ...instance,
   "state-dir": {
     type: "string",
     completes: "directory",

@@ -1,9 +1,9 @@
-import { openApi } from "../api/client.ts";
 import { RlkitError } from "../errors.ts";
 import { printed } from "../output.ts";
 import type { PortStatus } from "../ports/driver.ts";
 import { formatPortSpec, parsePortSpec } from "../ports/spec.ts";
 import type { Command } from "./command.ts";
+import { apiOf } from "./instance.ts";
 import type { Parsed } from "./options.ts";
 import { instanceOption } from "./ports-options.ts";
 
@@ -29,7 +29,7 @@ async function run({ values, command: words }: Parsed): Promise<number> {
     });
   }
   const wanted = words.map(parse);
-  const api = openApi(values["state-dir"] as string | undefined);
+  const api = apiOf({ values });
   const ports = await api.ask<PortStatus[]>("GET", "/v1/ports");
   const ids = [...new Set(wanted.map((word) => find(word, ports).id))];
   for (const id of ids) {

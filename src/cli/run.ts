@@ -4,9 +4,11 @@ import { shellStatus } from "../native/capture.ts";
 import { resolveRunOptions } from "../options/run-options.ts";
 import { runToEnd } from "../supervisor/run.ts";
 import type { Command } from "./command.ts";
+import { configured } from "./configured.ts";
 import { type Parsed, runOptions } from "./options.ts";
 
-async function run(parsed: Parsed): Promise<number> {
+async function run(given: Parsed): Promise<number> {
+  const parsed = await configured(given);
   const options = resolveRunOptions(parsed, process.env, process.cwd());
   if (parsed.values.scope === true) (await import("./scope.ts")).enterScope(options);
   if (parsed.values.wait === true) {

@@ -72,7 +72,7 @@ export function gatherDockerFacts(options: RunOptions, uid: number, passwdHome: 
   const runtimeDir = findRuntimeDir(env, uid, home);
   const file = configFile(args, env, home);
   const config = readConfig(file);
-  const settings = dockerdSettings(args, config ?? {}, env, home, runtimeDir.path);
+  const settings = dockerdSettings(args, config ?? {}, env, home, runtimeDir.path, options.instance);
   const prior = settings.storageDriver ? undefined : priorStorage(settings.dataRoot);
   const isAsked = options.detachNetns || !(settings.storageDriver || prior !== undefined);
   return {

@@ -38,7 +38,7 @@ export function dockerData(
 /** Whether a rootless dockerd of this user runs under rlkit. */
 export function isRunning({ stateDir }: DockerData): boolean {
   try {
-    findRunning(stateDir);
+    findRunning({ stateDir });
     return true;
   } catch (error) {
     if (error instanceof RlkitError && error.code === "INSTANCE") return false;

@@ -65,21 +65,38 @@ function stateDirs(): string[] {
   return [...found].sort();
 }
 
-/** Finds the instance to join: by its state directory, or the only one of this user that runs. */
-export function findRunning(stateDir: string | undefined): Running {
+/** Which instance is meant. */
+export interface Wanted {
+  stateDir?: string | undefined;
+  /** Looked at without a state directory. */
+  instance?: string | undefined;
+}
+
+/**
+ * Finds an instance: by its state directory, by its name, or the only one of this user that runs. Without a name, one that has none is
+ * preferred.
+ */
+export function findRunning({ stateDir, instance }: Wanted): Running {
   if (stateDir !== undefined) return inspect(stateDir);
-  const found = stateDirs().flatMap((dir) => {
+  const all = stateDirs().flatMap((dir) => {
     try {
       return [inspect(dir)];
     } catch {
       return []; // not running: one of the others may be
     }
   });
+  const same = all.filter(({ env }) => env.RLKIT_INSTANCE === instance);
+  const found = instance === undefined && same.length === 0 ? all : same;
   const [only, ...others] = found;
-  if (only === undefined)
-    throw new RlkitError("INSTANCE", "nothing of this user's is running under rlkit", { hint: START_ONE });
+  if (only === undefined) {
+    const text =
+      instance === undefined ? "nothing of this user's is running under rlkit" : `no instance ${instance} is running`;
+    throw new RlkitError("INSTANCE", text, { hint: START_ONE });
+  }
   if (others.length === 0) return only;
+  const name = ({ stateDir: path, env }: Running): string =>
+    env.RLKIT_INSTANCE === undefined ? `--state-dir=${path}` : `--instance=${env.RLKIT_INSTANCE}`;
   throw new RlkitError("INSTANCE", `${found.length} instances are running`, {
-    hint: `name one with --state-dir: ${found.map((one) => one.stateDir).join(", ")}`,
+    hint: `name one: ${found.map(name).join(", ")}`,
   });
 }

@@ -10,6 +10,7 @@ test("without options: the defaults of a plain command", () => {
   expect(resolve("ls", "-l")).toEqual({
     command: ["ls", "-l"],
     profile: "plain",
+    instance: undefined,
     stateDir: undefined,
     network: {
       name: "auto",

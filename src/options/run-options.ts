@@ -8,6 +8,7 @@ import type { PortDriverName, PortSpec } from "../ports/driver.ts";
 import { parsePortSpec } from "../ports/spec.ts";
 import { parseCidr } from "./cidr.ts";
 import { type HostAccess, parseHostAccess } from "./host-access.ts";
+import { instanceName } from "./instance-name.ts";
 import { type ProfileName, resolveSupervision, type SupervisionOptions } from "./supervision.ts";
 
 /** The target's environment, by name. */
@@ -18,6 +19,8 @@ export interface RunOptions {
   command: readonly [string, ...string[]];
   /** Chosen by the target's name, or by that which rlkit was called by. */
   profile: ProfileName;
+  /** Its name; undefined for the instance without one. */
+  instance: string | undefined;
   /** Absolute; undefined for the profile's own place. */
   stateDir: string | undefined;
   network: NetworkOptions & { name: NetworkName };
@@ -158,7 +161,7 @@ const profileOf = (program: string): ProfileName => (basename(program) === "dock
 
 /** Turns what was parsed, with the environment and the target's profile, into checked options. Throws a USAGE error. */
 export function resolveRunOptions(
-  parsed: Parsed,
+  parsed: Pick<Parsed, "values" | "command">,
   env: NodeJS.ProcessEnv,
   cwd: string,
   profile = profileOf(parsed.command[0] ?? ""),
@@ -216,6 +219,7 @@ export function resolveRunOptions(
   return Object.freeze({
     command: [program, ...args] as const,
     profile,
+    instance: instanceName(values.instance, env),
     stateDir: stateDir === undefined ? undefined : resolve(cwd, stateDir),
     network: {
       name: net,

@@ -36,7 +36,7 @@ export function planRun(options: RunOptions, facts: HostFacts): PlannedRun {
   const profile = profileOf(options, facts, network);
   const stateDir = options.stateDir ?? profile.stateDir;
   const notify = notifySocket(options, profile, stateDir);
-  const env = targetEnvironment(profile.env, stateDir, facts);
+  const env = targetEnvironment({ ...profile.env, ...named(options) }, stateDir, facts);
   const maps = idMaps(options, facts.ids);
   const copied = facts.copyUp.map(({ path }) => path);
   const steps: Step[] = [
@@ -91,6 +91,9 @@ function profileOf(options: RunOptions, facts: HostFacts, network: Network): Pro
       return plainProfile(options, facts);
   }
 }
+
+/** The name, for commands that look for the instance, and for those inside. */
+const named = ({ instance }: RunOptions): Environment => (instance === undefined ? {} : { RLKIT_INSTANCE: instance });
 
 function targetEnvironment(env: Environment, stateDir: string, { ids }: HostFacts): string[] {
   return environmentList({

@@ -14,7 +14,8 @@ import type { Profile } from "./profile.ts";
 import { storageDrivers } from "./storage.ts";
 
 /** The directory that dockerd-rootless.sh uses too, and where `docker`'s and nerdctl's tools look for child_pid. */
-const dockerStateDir = (runtimeDir: string): string => join(runtimeDir, "dockerd-rootless");
+const dockerStateDir = (runtimeDir: string, instance: string | undefined): string =>
+  join(runtimeDir, instance === undefined ? "dockerd-rootless" : `dockerd-rootless-${instance}`);
 
 /** The variables with which a docker client finds this daemon. */
 export function dockerClientEnv({ runtimeDir, settings }: DockerFacts): Record<string, string> {
@@ -27,13 +28,14 @@ export function dockerProfile(options: RunOptions, facts: HostFacts, network: Ne
   if (docker === undefined) throw new Error("the docker profile needs its facts");
   checkDetachment(options, docker);
   const mtu = leadsOut(network) && !docker.settings.mtu ? (options.network.mtu ?? defaultMtu(network)) : undefined;
-  const stateDir = options.stateDir ?? dockerStateDir(docker.runtimeDir.path);
+  const stateDir = options.stateDir ?? dockerStateDir(docker.runtimeDir.path, options.instance);
   const live = wantsLiveRestore(options.supervision, docker);
   const liveRestore = live.wanted ? { from: docker.configFile, to: join(stateDir, CONFIG) } : undefined;
   return {
     stateDir,
     command: [
       ...options.command,
+      ...docker.settings.apart,
       ...(liveRestore === undefined ? [] : [`--config-file=${liveRestore.to}`]),
       ...(mtu === undefined ? [] : [`--mtu=${mtu}`]),
       // Of all drivers' data, dockerd passes over vfs's when it looks for what is there already.

@@ -13,6 +13,7 @@ test("the defaults are a rootless dockerd's", () => {
     dataRoot: "/home/a/.local/share/docker",
     pidFiles: ["/run/user/1000/docker.pid", "/run/user/1000/docker/containerd/containerd.pid"],
     host: "unix:///run/user/1000/docker.sock",
+    apart: [],
   });
 });
 
@@ -89,4 +90,28 @@ test.each([
   [["--config-file", "/etc/d.json"], {}, "/etc/d.json"],
 ])("the configuration of %j with %j is %s", (args, env, path) => {
   expect(configFile(args, env, HOME)).toBe(path);
+});
+
+describe("an instance with a name", () => {
+  const apart = (args: string[], config = {}) => dockerdSettings(args, config, {}, HOME, "/run/user/1000", "ci");
+
+  test("has its own data, sockets and pids, of which dockerd is told", () => {
+    expect(apart([])).toMatchObject({
+      dataRoot: `${HOME}/.local/share/docker-ci`,
+      pidFiles: ["/run/user/1000/docker-ci.pid", "/run/user/1000/docker-ci/containerd/containerd.pid"],
+      host: "unix:///run/user/1000/docker-ci.sock",
+      apart: [
+        `--data-root=${HOME}/.local/share/docker-ci`,
+        "--exec-root=/run/user/1000/docker-ci",
+        "--pidfile=/run/user/1000/docker-ci.pid",
+        "--host=unix:///run/user/1000/docker-ci.sock",
+      ],
+    });
+  });
+
+  test("what the user has said stays so, on the command line and in daemon.json", () => {
+    const { apart: told, host } = apart(["--host", "unix:///x.sock", "--pidfile=/p"], { "data-root": "/d" });
+    expect(told).toEqual(["--exec-root=/run/user/1000/docker-ci"]);
+    expect(host).toBe("unix:///x.sock");
+  });
 });

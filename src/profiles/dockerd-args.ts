@@ -11,6 +11,8 @@ export interface DockerdSettings {
   liveRestore: boolean;
   /** The first address it listens on: `unix:///…/docker.sock`. */
   host: string;
+  /** What an instance with a name is told besides, so that it has nothing in common with others. */
+  apart: readonly string[];
 }
 
 /** The values of an option in dockerd's argv (pflag: `--name=value`, `--name value`, `-n value`, `-nvalue`), in their order. */
@@ -34,6 +36,16 @@ export function configFile(args: readonly string[], env: Readonly<Record<string,
   return value(args, ["--config-file"]) ?? join(env.XDG_CONFIG_HOME || join(home, ".config"), "docker", "daemon.json");
 }
 
+/** What an instance has for itself, and where nobody has said so, is to have under its own name. */
+interface Own {
+  option: string;
+  given: string | undefined;
+  usual: string;
+}
+
+const told = (own: readonly Own[]): string[] =>
+  own.flatMap(({ option, given, usual }) => (given === undefined ? [`${option}=${usual}`] : []));
+
 /**
  * Reads the settings from dockerd's arguments (without its name) and its configuration; `config` is daemon.json's object, empty
  * if there is none. The defaults are those of a rootless dockerd.
@@ -44,23 +56,39 @@ export function dockerdSettings(
   env: Readonly<Record<string, string>>,
   home: string,
   runtimeDir: string,
+  instance?: string,
 ): DockerdSettings {
   const text = (name: string): string | undefined => (typeof config[name] === "string" ? config[name] : undefined);
   const hosts = Array.isArray(config.hosts) ? config.hosts.map(String) : [];
-  const dataRoot = value(args, ["--data-root", "--graph", "-g"]) ?? text("data-root");
-  const execRoot = value(args, ["--exec-root"]) ?? text("exec-root") ?? join(runtimeDir, "docker");
+  const name = instance === undefined ? "docker" : `docker-${instance}`;
+  const root = value(args, ["--data-root", "--graph", "-g"]) ?? text("data-root");
+  const data = {
+    option: "--data-root",
+    given: root !== undefined && isAbsolute(root) ? root : undefined,
+    usual: join(env.XDG_DATA_HOME || join(home, ".local", "share"), name),
+  };
+  const exec = {
+    option: "--exec-root",
+    given: value(args, ["--exec-root"]) ?? text("exec-root"),
+    usual: join(runtimeDir, name),
+  };
+  const pid = {
+    option: "--pidfile",
+    given: value(args, ["--pidfile", "-p"]) ?? text("pidfile"),
+    usual: join(runtimeDir, `${name}.pid`),
+  };
+  const host = {
+    option: "--host",
+    given: values(args, ["--host", "-H"])[0] ?? hosts[0],
+    usual: `unix://${join(runtimeDir, `${name}.sock`)}`,
+  };
   return {
     mtu: value(args, ["--mtu"]) !== undefined || config.mtu !== undefined,
     storageDriver: value(args, ["--storage-driver", "-s"]) !== undefined || text("storage-driver") !== undefined,
     liveRestore: args.some((arg) => /^--live-restore(=|$)/.test(arg)) || config["live-restore"] !== undefined,
-    dataRoot:
-      dataRoot !== undefined && isAbsolute(dataRoot)
-        ? dataRoot
-        : join(env.XDG_DATA_HOME || join(home, ".local", "share"), "docker"),
-    pidFiles: [
-      value(args, ["--pidfile", "-p"]) ?? text("pidfile") ?? join(runtimeDir, "docker.pid"),
-      join(execRoot, "containerd", "containerd.pid"),
-    ],
-    host: values(args, ["--host", "-H"])[0] ?? hosts[0] ?? `unix://${join(runtimeDir, "docker.sock")}`,
+    dataRoot: data.given ?? data.usual,
+    pidFiles: [pid.given ?? pid.usual, join(exec.given ?? exec.usual, "containerd", "containerd.pid")],
+    host: host.given ?? host.usual,
+    apart: instance === undefined ? [] : told([data, exec, pid, host]),
   };
 }

@@ -55,6 +55,7 @@ export const dockerFacts: DockerFacts = {
     liveRestore: false,
     dataRoot: "/home/alice/.local/share/docker",
     pidFiles: ["/run/user/1001/docker.pid", "/run/user/1001/docker/containerd/containerd.pid"],
+    apart: [],
     host: "unix:///run/user/1001/docker.sock",
   },
   configFile: "/home/alice/.config/docker/daemon.json",
