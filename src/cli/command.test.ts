@@ -6,6 +6,7 @@ const table: OptionTable = {
   json: { type: "boolean", describe: "" },
   interval: { type: "number", describe: "" },
   "state-dir": { type: "string", describe: "" },
+  lines: { type: "number", alias: "n", describe: "" },
 };
 
 test.each([
@@ -17,6 +18,8 @@ test.each([
   ["1 --interval 3 2", "--interval 3 -- 1 2"],
   ["1 --state-dir=/x --json", "--state-dir=/x --json -- 1"],
   ["1 --json=false", "--json=false -- 1"],
+  ["1 -n 3 2", "-n 3 -- 1 2"],
+  ["1 -n3 -x 2", "-n3 -x -- 1 2"],
   ["1 --interval --json", "--interval --json -- 1"],
   ["1 --state-dir", "--state-dir -- 1"],
   ["1 --jsn -h", "--jsn -h -- 1"],

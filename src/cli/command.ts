@@ -1,4 +1,4 @@
-import type { Completable, OptionTable, Parsed } from "./options.ts";
+import type { Completable, Option, OptionTable, Parsed } from "./options.ts";
 
 /** One command of rlkit: what its help says, its options, and what carries it out (returns the exit status). */
 export interface Command {
@@ -12,6 +12,12 @@ export interface Command {
   /** Options may come after operands, too: those are no command line of another program. */
   optionsAnywhere?: true;
   run(parsed: Parsed): Promise<number>;
+}
+
+/** The option that a word names, by its name or its letter. */
+function optionOf(table: OptionTable, word: string): Option | undefined {
+  if (word.startsWith("--")) return table[word.slice(2)];
+  return Object.values(table).find(({ alias }) => alias === word.slice(1));
 }
 
 /**
@@ -28,7 +34,7 @@ export function optionsFirst(table: OptionTable, argv: readonly string[]): strin
     else {
       options.push(word);
       const next = head[i + 1];
-      const type = table[word.replace(/^--/, "")]?.type;
+      const type = optionOf(table, word)?.type;
       // The value of the option is the next word.
       if (type !== undefined && type !== "boolean" && next !== undefined && !next.startsWith("-")) {
         options.push(next);

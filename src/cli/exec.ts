@@ -37,12 +37,25 @@ function failure(fd: number, stateDir: string, program: string): unknown {
 }
 
 async function run({ values, command }: Parsed): Promise<number> {
-  const [program] = command;
+  const [program, ...args] = command;
   if (program === undefined) {
     throw new RlkitError("USAGE", "no command to run", {
       hint: "say which after the options: rlkit exec -- docker info",
     });
   }
+  return await execInside(values, [program, ...args]);
+}
+
+/**
+ * Runs a command in the namespaces of the instance that the options name, in the working directory and with the environment of the caller,
+ * and `added`; resolves to its exit status. Throws RlkitError where that is not possible.
+ */
+export async function execInside(
+  values: Parsed["values"],
+  command: readonly [string, ...string[]],
+  added: Readonly<Record<string, string>> = {},
+): Promise<number> {
+  const [program] = command;
   const name = values.instance as string | undefined;
   const around = name === undefined ? process.env.ROOTLESSKIT_STATE_DIR : undefined;
   const given = (values["state-dir"] as string | undefined) ?? around;
@@ -60,7 +73,7 @@ async function run({ values, command }: Parsed): Promise<number> {
     "XDG_RUNTIME_DIR",
     "PATH",
   ];
-  const env = { ...own };
+  const env = { ...own, ...added };
   for (const name of inherited) if (instance.env[name] !== undefined) env[name] = instance.env[name];
 
   const signals = new Signals();

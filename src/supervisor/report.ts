@@ -59,6 +59,7 @@ export function reporter(subject: Subject): () => Promise<Status> {
       ports: { driver: plan.portDriver, count: ports?.table.size ?? 0, orphans: ports?.table.orphans ?? 0 },
       processes: processes(instance, helper),
       lastLines: output?.lastLines ?? [],
+      logFile: options.log.file ?? null,
     };
   };
 }

@@ -46,6 +46,8 @@ export interface Status {
   processes: KeptProcess[];
   /** The last lines that the target wrote to standard error, 20 at most; empty where they are not kept. */
   lastLines: string[];
+  /** The file of `--log-file`. */
+  logFile: string | null;
 }
 
 /** The supervisor, as its API offers it to other terminals. */
