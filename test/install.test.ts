@@ -340,6 +340,7 @@ describe("with systemd", () => {
     expect(await asked()).toEqual([
       "--user show-environment",
       "--user daemon-reload",
+      "--user daemon-reload", // of each unit that is written
       "--user is-enabled docker.service",
       "--user enable docker.service",
       "--user start docker.service",
@@ -347,7 +348,11 @@ describe("with systemd", () => {
     await rm(inHome("asked"));
     await using gone = started(["uninstall"], env);
     expect(await gone.result()).toMatchObject({ code: 0 });
-    expect(await asked()).toEqual(["--user disable --now docker.service", "--user daemon-reload"]);
+    expect(await asked()).toEqual([
+      "--user disable --now docker.service",
+      "--user daemon-reload",
+      "--user daemon-reload",
+    ]);
     expect(await readdir(user.home)).not.toContain(".config");
   });
 

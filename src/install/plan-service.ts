@@ -3,7 +3,7 @@ import type { InstallFacts } from "./facts.ts";
 import { openrcScript, runitFiles, type ServiceUser, s6Files } from "./init-scripts.ts";
 import type { Layout } from "./layout.ts";
 import type { Step } from "./step.ts";
-import { dockerService, dockerSocket, type Service } from "./unit.ts";
+import { dockerService, dockerSocket, instanceService, type Service } from "./unit.ts";
 
 /** What makes the service, and how it is started; undefined where the user has to do that by hand. */
 interface ServiceSteps {
@@ -48,6 +48,7 @@ function systemdSteps({ scope, units }: Layout, { user, lingers }: InstallFacts,
     steps: [
       ...(isSystem ? lingerSteps(user) : []),
       unit("docker.service", dockerService(service), "the service of the user's systemd"),
+      unit("rlkit@.service", instanceService(service), "for instances of their own: systemctl --user start rlkit@NAME"),
       ...(service.socket ? [unit("docker.socket", dockerSocket(), "it starts the daemon at the first call")] : []),
       ...(isSystem ? [] : [wantsDirectory(units, service)]),
       {

@@ -49,6 +49,7 @@ test("a version for a user: the link to it first, then its programs, the unit, a
     `link /home/alice/bin/docker ${store}/current/docker`,
     `link /home/alice/bin/dockerd ${store}/current/dockerd`,
     "file /home/alice/.config/systemd/user/docker.service",
+    "file /home/alice/.config/systemd/user/rlkit@.service",
     "directory /home/alice/.config/systemd/user/default.target.wants",
     "run systemctl --user enable docker.service",
     "file /home/alice/.config/environment.d/60-rlkit.conf",
@@ -102,6 +103,7 @@ test("for all the machine: sub-ids that nobody has, lingering, the unit, and not
     "run loginctl enable-linger alice",
     "run systemctl start user@1000.service",
     "file /etc/systemd/user/docker.service",
+    "file /etc/systemd/user/rlkit@.service",
     `run ${manager} enable docker.service`,
   ]);
   expect(plan.shellLines).toEqual([]);

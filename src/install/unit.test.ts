@@ -1,6 +1,14 @@
 import { expect, test } from "vitest";
 import { openrcScript, runitFiles, s6Files } from "./init-scripts.ts";
-import { dockerService, dockerSocket, type Service, serviceCommand, unitAssignment, unitWord } from "./unit.ts";
+import {
+  dockerService,
+  dockerSocket,
+  instanceService,
+  type Service,
+  serviceCommand,
+  unitAssignment,
+  unitWord,
+} from "./unit.ts";
 
 const service: Service = {
   rlkit: "/opt/rlkit/bin/rlkit",
@@ -29,6 +37,15 @@ test("docker.service: readiness, watchdog, delegation, reload and how it ends", 
   ]) {
     expect(found).toContain(line);
   }
+});
+
+test("rlkit@.service is the same for the instance behind the @, which has no socket unit", () => {
+  const found = settings(instanceService({ ...service, socket: true, dockerdArgs: ["--label=50%"] }));
+  expect(found).toContain("Description=Docker (rootless, instance %i, run by rlkit)");
+  expect(found).toContain("ExecStart=/opt/rlkit/bin/rlkit run --instance=%i -- dockerd --label=50%%");
+  expect(found.filter((line) => line.includes("docker.socket"))).toEqual([]);
+  const differing = settings(dockerService(service)).filter((line) => !found.includes(line));
+  expect(differing.map((line) => line.split("=")[0])).toEqual(["Description", "ExecStart"]);
 });
 
 test("nothing in docker.service takes newuidmap its set-user-id bit, or makes a namespace around it", () => {

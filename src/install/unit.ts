@@ -45,10 +45,27 @@ const quoted = (text: string): string => (/^[^\s;'"\\]+$/.test(text) ? text : `"
  * others, and a mistake in the configuration is not tried again and again.
  */
 export function dockerService(service: Service): string {
+  return unit(service, { name: "docker.service", about: "rootless", words: serviceCommand(service).map(unitWord) });
+}
+
+/** rlkit@.service: an instance of its own, whose name stands behind the @ (systemd.unit(5), %i). */
+export function instanceService(service: Service): string {
+  const [rlkit = "", run = "", ...words] = serviceCommand({ ...service, socket: false }).map(unitWord);
+  const about = "rootless, instance %i";
+  return unit(
+    { ...service, socket: false },
+    { name: "rlkit@NAME.service", about, words: [rlkit, run, "--instance=%i", ...words] },
+  );
+}
+
+function unit(
+  service: Service,
+  { name, about, words }: { name: string; about: string; words: readonly string[] },
+): string {
   return `${HEADER}
-# changes of your own are better made with: systemctl --user edit docker.service
+# changes of your own are better made with: systemctl --user edit ${name}
 [Unit]
-Description=Docker (rootless, run by rlkit)
+Description=Docker (${about}, run by rlkit)
 Documentation=https://docs.docker.com/go/rootless/
 StartLimitIntervalSec=60
 StartLimitBurst=3
@@ -57,9 +74,9 @@ ${service.socket ? "Requires=docker.socket\nAfter=docker.socket\n" : ""}
 Type=notify
 NotifyAccess=main
 ${Object.entries(service.env)
-  .map(([name, value]) => `Environment=${unitAssignment(name, value)}\n`)
+  .map(([variable, value]) => `Environment=${unitAssignment(variable, value)}\n`)
   .join("")}UnsetEnvironment=LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT NODE_OPTIONS
-ExecStart=${serviceCommand(service).map(unitWord).join(" ")}
+ExecStart=${words.join(" ")}
 ExecReload=/bin/kill -s HUP $MAINPID
 WatchdogSec=60
 TimeoutStartSec=120

@@ -58,6 +58,12 @@ export async function trySystemd(suite: string): Promise<string[]> {
     await host.reboot();
     await until(() => answers(user), { what: "the container after a reboot", deadline: 60_000, every: 500 });
   });
+  await step("an instance beside it", async () => {
+    await user("systemctl --user start rlkit@ci", 60_000);
+    const root = await user('eval "$(rlkit env --instance=ci)"; docker info --format "{{.DockerRootDir}}"');
+    if (!root.trim().endsWith("/docker-ci")) throw new Error(root);
+    await user("systemctl --user stop rlkit@ci && rlkit run --net=none -- rm -rf ~/.local/share/docker-ci", 60_000);
+  });
   await step("three containers", () =>
     user("for i in 1 2 3; do docker run -d --init --name c$i cell sleep 1000 || exit; done"),
   );
