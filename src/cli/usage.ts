@@ -7,6 +7,9 @@ import { commandNames, commandsOf, loadCommand } from "./commands.ts";
 import { helpOption } from "./options.ts";
 import { parserConfiguration } from "./parse.ts";
 
+/** Columns, where there is no terminal that has others. */
+const WIDTH = 80;
+
 /** `, did you mean X?` if one of the known words is near enough to be meant. */
 function suggestion(word: string, known: readonly string[]): string {
   const near = closest(word, known);
@@ -43,11 +46,12 @@ export async function overview(group?: string): Promise<string> {
   for (const name of group === undefined ? commandNames : commandsOf(group)) {
     const { command } = (await loadCommand(name.split(" "))) ?? {};
     const words = group === undefined ? name : name.slice(group.length + 1);
-    if (command !== undefined) parser.command(`${words} ${command.operands}`, command.describe);
+    // Without operands: with them, descriptions would have a third of the line.
+    if (command !== undefined) parser.command(words, command.describe);
   }
   const about = `${scriptName} COMMAND --help lists a command's options. rlkit --version prints the version.`;
   parser.epilogue(group === undefined ? `${topicList()}\n\n${about}` : about);
-  return `${await parser.wrap(null).getHelp()}\n`;
+  return `${await parser.wrap(WIDTH).getHelp()}\n`;
 }
 
 function topicList(): string {
@@ -73,7 +77,7 @@ export async function explain(command: Command, argv: readonly string[]): Promis
     .requiresArg(Object.keys(command.options).filter((name) => command.options[name]?.type !== "boolean"))
     .help(false)
     .strictOptions()
-    .wrap(Math.min(120, process.stdout.columns ?? 100))
+    .wrap(Math.min(120, process.stdout.columns ?? WIDTH))
     .exitProcess(false)
     .fail((message, error) => {
       problem ??= message ?? error.message;
