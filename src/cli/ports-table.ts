@@ -1,7 +1,8 @@
 import type { Info } from "../api/info.ts";
+import { humanBytes } from "../human-bytes.ts";
 import type { PortCounters, PortStatus } from "../ports/driver.ts";
 import { targetAddress } from "../ports/socket-plan.ts";
-import { type Column, humanBytes, printTable } from "./table.ts";
+import { type Column, printTable } from "./table.ts";
 
 /** A published port as the API lists it; without counters where the driver has none. */
 export type ListedPort = PortStatus & { counters?: PortCounters };

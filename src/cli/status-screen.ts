@@ -1,8 +1,8 @@
 import type { Info } from "../api/info.ts";
+import { humanBytes } from "../human-bytes.ts";
 import { formatSeconds } from "../supervisor/format.ts";
 import type { Status } from "../supervisor/status.ts";
 import { type ListedPort, printPorts, type Rates } from "./ports-table.ts";
-import { humanBytes } from "./table.ts";
 
 /** What `rlkit status` has asked for. */
 export interface Look {

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { humanBytes, printTable } from "./table.ts";
+import { humanBytes } from "../human-bytes.ts";
+import { printTable } from "./table.ts";
 
 test.each([
   [0, "0 B"],

@@ -1,4 +1,3 @@
-import { hostname } from "node:os";
 import { join } from "node:path";
 import { RlkitError } from "../errors.ts";
 import type { HostFacts } from "../host/facts.ts";
@@ -8,8 +7,9 @@ import { type Forwarding, ipv4, type NetworkOptions, type ReasonedInstruction } 
 import { resolvConfOf } from "../network/name-servers.ts";
 import type { RunOptions } from "../options/run-options.ts";
 import type { Note } from "../profiles/profile.ts";
+import { plugIn } from "./bridge.ts";
 import { inside } from "./inside.ts";
-import { Mount, Open, type Operation } from "./operations.ts";
+import { Mount, type Operation } from "./operations.ts";
 import type { Step } from "./steps.ts";
 
 const asStep = ({ op, why }: ReasonedInstruction): Step => inside(op, why);
@@ -44,7 +44,7 @@ export function startHelper(
 }
 
 /** The attributes of an interface, in linux/if_link.h. */
-const Link = { address: 1, name: 3, gsoMaxSize: 41, gsoIpv4MaxSize: 63 } as const;
+const Link = { name: 3, gsoMaxSize: 41, gsoIpv4MaxSize: 63 } as const;
 const RTM_NEWLINK = 16;
 const LARGEST_SEGMENT = 524_280; // bytes; GSO_MAX_SIZE, rounded down to whole words
 
@@ -61,22 +61,6 @@ function largeSegments(name: string): Operation {
   return ["netlink", 0, encodeMessages([message])];
 }
 
-/** A hardware address for an interface, by its name. */
-function linkAddress(name: string, mac: string): Operation {
-  const attributes = [
-    [Link.name, cString(name)],
-    [Link.address, Buffer.from(mac, "hex")],
-  ] as const;
-  const message = { type: RTM_NEWLINK, flags: Flag.request | Flag.ack, body: Buffer.alloc(16), attributes };
-  return ["netlink", 0, encodeMessages([message])];
-}
-
-/** A hardware address that follows from where a run has its state: locally administered (IEEE 802), 12 hexadecimal digits. */
-function stableMac(stateDir: string): string {
-  const { createHash } = process.getBuiltinModule("node:crypto");
-  return `02${createHash("sha256").update(`${hostname()}:${stateDir}`).digest("hex").slice(0, 10)}`;
-}
-
 /** `lo`, and the interface once the helper is ready. */
 export function configureNetwork(options: NetworkOptions, network: Network, stateDir: string): Step[] {
   if (network.kind === "host") return [];
@@ -88,28 +72,6 @@ export function configureNetwork(options: NetworkOptions, network: Network, stat
   if (network.kind !== "helper") return lo;
   const ready: Step = { do: "await-helper", why: "no address before there is somebody to carry packets" };
   return [...lo, ready, ...network.driver.after(options).map(asStep)];
-}
-
-type Bridge = Extract<Network, { kind: "bridge" }>;
-
-/** An interface on the host's bridge, with an address from there. */
-function plugIn({ ifname, bridge, mtu }: NetworkOptions, { path, why }: Bridge, stateDir: string): Step[] {
-  const setting = (name: string): Step =>
-    inside(
-      ["write_file", `/proc/sys/net/ipv4/conf/${name}/rp_filter`, Open.writeOnly, 0, "0"],
-      "while the interface has no address, answers come by a way on which nothing could be sent back",
-      { onFailure: "warn" },
-    );
-  const mac = stableMac(stateDir);
-  return [
-    { do: "plug-in", path, bridge, ifname, why },
-    inside(linkAddress(ifname, mac), "the same at every start, for then DHCP servers give the same address again"),
-    ...(mtu === undefined ? [] : [inside(["link_mtu", ifname, mtu], "as asked for")]),
-    setting("all"),
-    setting(ifname),
-    inside(["link_up", ifname], "it can ask for an address from here on"),
-    { do: "await-lease", ifname, mac, why: "the bridge's DHCP server gives the address, the router, the name servers" },
-  ];
 }
 
 const RTM_NEWROUTE = 24;

@@ -1,4 +1,4 @@
-import { humanBytes } from "../cli/table.ts";
+import { humanBytes } from "../human-bytes.ts";
 import type { InnerMount, ProcessNode } from "./tree.ts";
 
 const WIDTH = 80;
