@@ -17,6 +17,7 @@ const loaders: Record<string, () => Promise<{ command: Command }>> = {
   env: () => import("./env.ts"),
   idmap: () => import("./idmap.ts"),
   check: () => import("./check.ts"),
+  "remap show": () => import("./remap-show.ts"),
   link: () => import("./link.ts"),
   install: () => import("./install.ts"),
   uninstall: () => import("./uninstall.ts"),

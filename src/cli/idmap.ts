@@ -3,11 +3,12 @@ import { currentUser, gatherIdMapFacts, hostIo } from "../host/idmap-facts.ts";
 import { checkRanges } from "../idmap/check-ranges.ts";
 import { type IdMap, insideOuterMap, planIdMap, remapIdMap } from "../idmap/map.ts";
 import type { IdKind, SubidIo, SubidSource } from "../idmap/source.ts";
-import { describeUser, findUser, type User } from "../idmap/user.ts";
+import { findUser, type User } from "../idmap/user.ts";
 import { toError } from "../idmap/verdict.ts";
 import { targetEnvironment } from "../options/run-options.ts";
 import { printed } from "../output.ts";
 import type { Command } from "./command.ts";
+import { idMapTable } from "./idmap-table.ts";
 import type { OptionTable, Parsed } from "./options.ts";
 import { noWords } from "./parse.ts";
 
@@ -46,7 +47,7 @@ export const command: Command = {
     return printed(
       values.json === true
         ? `${JSON.stringify({ user: user.name ?? null, uid: user.uid, gid: user.gid, maps, from }, null, 2)}\n`
-        : `${table("uid", user, maps.uid, from.uid)}\n${table("gid", user, maps.gid, from.gid)}`,
+        : `${idMapTable("uid", user, maps.uid, from.uid)}\n${idMapTable("gid", user, maps.gid, from.gid)}`,
     );
   },
 };
@@ -55,13 +56,4 @@ function lookUp(nameOrUid: string, io: SubidIo): User {
   const user = findUser(nameOrUid, io);
   if (user) return user;
   throw new RlkitError("USAGE", `--user ${JSON.stringify(nameOrUid)}: there is no user of that name or uid`);
-}
-
-function table(kind: IdKind, user: User, map: IdMap, from: string): string {
-  const rows = [
-    ["inside", "outside", "length"],
-    ...map.map(({ inside, outside, length }) => [inside, outside, length].map(String)),
-  ];
-  const lines = rows.map((row) => row.map((cell) => cell.padStart(10)).join(" "));
-  return `${kind} map of ${describeUser(user)}, from ${from}\n${lines.join("\n")}\n`;
 }
