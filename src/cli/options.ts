@@ -136,6 +136,7 @@ export const runOptions: OptionTable = {
   },
   "uid-map": { type: "array", describe: "a user id map of one's own: inside:outside:count", ...ids },
   "gid-map": { type: "array", describe: "a group id map of one's own: inside:outside:count", ...ids },
+  map: { type: "string", describe: 'other id maps: remap:USER, those of dockerd\'s "userns-remap": "USER"', ...ids },
   restart: {
     type: "string",
     describe: "start it again: no, on-failure[:MAX], always, unless-stopped (dockerd: on-failure)",

@@ -1,5 +1,4 @@
 import { gatherFacts } from "../host/facts.ts";
-import { resolveRunOptions } from "../options/run-options.ts";
 import { printed } from "../output.ts";
 import { planRun } from "../plan/planner.ts";
 import { printAction, printPlan } from "../plan/print.ts";
@@ -7,6 +6,7 @@ import { settle } from "../plan/settle.ts";
 import type { Command } from "./command.ts";
 import { configured } from "./configured.ts";
 import { runOptions } from "./options.ts";
+import { resolveRun } from "./resolve-run.ts";
 
 export const command: Command = {
   name: "plan",
@@ -16,7 +16,7 @@ export const command: Command = {
   options: { ...runOptions, json: { type: "boolean", describe: "for programs: a JSON array of the steps" } },
 
   async run(parsed) {
-    const options = resolveRunOptions(await configured(parsed), process.env, process.cwd());
+    const options = await resolveRun(await configured(parsed));
     const facts = gatherFacts(options);
     const { steps } = planRun(settle(options, facts), facts);
     const json = (): string =>

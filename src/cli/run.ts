@@ -1,15 +1,15 @@
 import { RlkitError } from "../errors.ts";
 import { configureLog } from "../log.ts";
 import { shellStatus } from "../native/capture.ts";
-import { resolveRunOptions } from "../options/run-options.ts";
 import { runToEnd } from "../supervisor/run.ts";
 import type { Command } from "./command.ts";
 import { configured } from "./configured.ts";
 import { type Parsed, runOptions } from "./options.ts";
+import { resolveRun } from "./resolve-run.ts";
 
 async function run(given: Parsed): Promise<number> {
   const parsed = await configured(given);
-  const options = resolveRunOptions(parsed, process.env, process.cwd());
+  const options = await resolveRun(parsed);
   if (parsed.values.scope === true) (await import("./scope.ts")).enterScope(options);
   if (parsed.values.wait === true) {
     if (options.activation !== undefined) {

@@ -40,15 +40,22 @@ function refuseOverlaps(option: string, map: IdMap): void {
   }
 }
 
-function refuseUndelegated(option: string, map: IdMap, { ownId, ranges }: AllowedIds): void {
-  for (const entry of map) {
-    if ((entry.outside === ownId && entry.length === 1) || covers(ranges, outsideOf(entry))) continue;
-    const text = `${option}: ${written(entry)}: outside ${formatRange(outsideOf(entry))} is not delegated to this user`;
-    const delegated = ranges.map(formatRange).join(", ") || "no others";
-    throw new RlkitError("IDMAP_OPTION", text, {
-      hint: `ids that can be mapped: ${ownId} (its own, with length 1); ${delegated}`,
-    });
-  }
+/** The first entry that newuidmap would not map for this user. */
+export function refusedEntry(map: IdMap, { ownId, ranges }: AllowedIds): IdMapEntry | undefined {
+  return map.find((entry) => !((entry.outside === ownId && entry.length === 1) || covers(ranges, outsideOf(entry))));
+}
+
+/** What a user can map, as a hint. */
+export function allowedHint({ ownId, ranges }: AllowedIds): string {
+  const delegated = ranges.map(formatRange).join(", ") || "no others";
+  return `ids that can be mapped: ${ownId} (its own, with length 1); ${delegated}`;
+}
+
+function refuseUndelegated(option: string, map: IdMap, allowed: AllowedIds): void {
+  const entry = refusedEntry(map, allowed);
+  if (entry === undefined) return;
+  const text = `${option}: ${written(entry)}: outside ${formatRange(outsideOf(entry))} is not delegated to this user`;
+  throw new RlkitError("IDMAP_OPTION", text, { hint: allowedHint(allowed) });
 }
 
 /**

@@ -1,6 +1,6 @@
-import { closeSync, readSync } from "node:fs";
+import { closeSync, readSync, writeFileSync } from "node:fs";
 import { RlkitError } from "../errors.ts";
-import { toArguments } from "../idmap/map.ts";
+import { formatIdMap, type IdMap, toArguments } from "../idmap/map.ts";
 import { pipe } from "../native/calls.ts";
 import { shellStatus } from "../native/capture.ts";
 import type { StepOf } from "../plan/steps.ts";
@@ -41,9 +41,22 @@ async function write(
   };
 }
 
+/** Writes a map without the help of a program: for root. */
+function writeItself(file: "uid_map" | "gid_map", map: IdMap, pid: number): void {
+  try {
+    writeFileSync(`/proc/${pid}/${file}`, formatIdMap(map));
+  } catch (cause) {
+    const text = `root could not write the map "${toArguments(map).join(" ")}" to ${file}: ${(cause as Error).message}`;
+    throw new RlkitError("IDMAP_FAILED", text, {
+      hint: "in a container, root needs CAP_SETUID, CAP_SETGID and CAP_SETFCAP for that",
+      cause,
+    });
+  }
+}
+
 /**
  * Writes both id maps of the process `pid` by newuidmap and newgidmap, side by side (3.0 ms instead of 4.3). Root needs
- * neither, but they work for it too.
+ * neither, but they work for it too, with ids that are delegated to it.
  */
 export async function writeIdMaps(
   step: StepOf<"write-id-maps">,
@@ -51,8 +64,13 @@ export async function writeIdMaps(
   env: readonly string[],
   interrupted: () => void,
 ): Promise<void> {
-  const uid = await write(step.newuidmap, toArguments(step.uid), pid, env, interrupted);
-  const gid = await write(step.newgidmap, toArguments(step.gid), pid, env, interrupted);
+  if (step.tools === undefined) {
+    writeItself("uid_map", step.uid, pid);
+    writeItself("gid_map", step.gid, pid);
+    return;
+  }
+  const uid = await write(step.tools.newuidmap, toArguments(step.uid), pid, env, interrupted);
+  const gid = await write(step.tools.newgidmap, toArguments(step.gid), pid, env, interrupted);
   await uid();
   await gid();
 }

@@ -33,6 +33,7 @@ test("without options: the defaults of a plain command", () => {
     subidSource: "auto",
     uidMap: [],
     gidMap: [],
+    remap: undefined,
     env: { HOME: "/home/a" },
     activation: undefined,
     openFiles: -1,
@@ -172,6 +173,10 @@ describe("refuses", () => {
     [["--copy-up=/etc", "--propagation=shared"], "--propagation=shared does not go with --copy-up"],
     [["--copy-up=/etc", "--propagation=rshared"], "--propagation=rshared does not go with --copy-up"],
     [["--uid-map=0:0:1"], "--uid-map needs --gid-map as well"],
+    [["--map=alice"], "--map=alice is no map that rlkit knows"],
+    [["--map=remap:"], "--map=remap: is no map that rlkit knows"],
+    [["--map=remap:alice", "--uid-map=0:0:1"], "--map=remap:alice does not go with --uid-map and --gid-map"],
+    [["--map=remap:alice", "--gid-map=0:0:1"], "--map=remap:alice does not go with --uid-map and --gid-map"],
     [["--gid-map=0:0:1"], "--gid-map needs --uid-map as well"],
   ])("%j", (options, message) => {
     const command = options.includes("") || options.length === 0 ? [] : ["ls"];

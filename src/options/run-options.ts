@@ -49,6 +49,8 @@ export interface RunOptions {
   /** `inside:outside:count` each; empty for the map that follows from the delegated ranges. */
   uidMap: readonly string[];
   gidMap: readonly string[];
+  /** The value of dockerd's userns-remap whose maps are to be taken; uidMap and gidMap are filled with them before a run is planned. */
+  remap: string | undefined;
   env: Environment;
   /** Sockets that a service manager has handed over; undefined if there are none. */
   activation: Activation | undefined;
@@ -156,6 +158,15 @@ function copyUpDirectories(given: readonly string[], profile: ProfileName): stri
   return [...new Set(directories.map((directory) => directory.replace(/\/$/, "")))];
 }
 
+/** The USER of `--map=remap:USER`. */
+function remapOf(map: string | undefined, ownMaps: boolean): string | undefined {
+  if (map === undefined) return undefined;
+  const [, user] = /^remap:(.+)$/s.exec(map) ?? [];
+  if (user === undefined) throw usage(`--map=${map} is no map that rlkit knows`, "write --map=remap:USER");
+  if (ownMaps) throw usage(`--map=${map} does not go with --uid-map and --gid-map: it is both maps`);
+  return user;
+}
+
 /** The profile of a program, by its name. */
 const profileOf = (program: string): ProfileName => (basename(program) === "dockerd" ? "docker" : "plain");
 
@@ -204,6 +215,7 @@ export function resolveRunOptions(
   const hostAccess = hostAccessOf(text("host-access"), values["disable-host-loopback"] as boolean | undefined, profile);
   const uidMap = list("uid-map");
   const gidMap = list("gid-map");
+  const remap = remapOf(text("map"), uidMap.length + gidMap.length > 0);
   if (uidMap.length > 0 !== gidMap.length > 0) {
     const [given, missing] = uidMap.length > 0 ? ["--uid-map", "--gid-map"] : ["--gid-map", "--uid-map"];
     throw usage(`${given} needs ${missing} as well: a namespace has both maps`);
@@ -253,6 +265,7 @@ export function resolveRunOptions(
     subidSource: text("subid-source") as SubidSource,
     uidMap,
     gidMap,
+    remap,
     env: withoutManager(targetEnvironment(env)),
     activation: activation(env, process.pid),
     openFiles: openFilesLimit(env),

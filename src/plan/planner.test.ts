@@ -101,8 +101,7 @@ describe("the id maps", () => {
     expect(step(plan(["ls"]).steps, "write-id-maps")).toMatchObject({
       uid: map,
       gid: map,
-      newuidmap: "/usr/bin/newuidmap",
-      newgidmap: "/usr/bin/newgidmap",
+      tools: { newuidmap: "/usr/bin/newuidmap", newgidmap: "/usr/bin/newgidmap" },
     });
   });
 
@@ -126,6 +125,20 @@ describe("the id maps", () => {
   ])("%s: there is no plan", (_, changed, code) => {
     const act = () => plan(["ls"], { ids: { ...facts.ids, ...changed } });
     expect(act).toThrow(expect.objectContaining({ code, exitStatus: 125 }));
+  });
+
+  test("root writes maps itself that newuidmap would refuse, and only those", () => {
+    const root = { ...facts.ids, user: { name: "root", uid: 0, gid: 0 }, gid: 0, newuidmap: undefined };
+    const of = (map: string, changed = {}) =>
+      step(
+        plan([`--uid-map=${map}`, `--gid-map=${map}`, "ls"], { ids: { ...root, ids: none, ...changed } }).steps,
+        "write-id-maps",
+      );
+    expect(of("0:700000:65536").tools).toBeUndefined();
+    expect(of("0:700000:65536").uid).toEqual([{ inside: 0, outside: 700000, length: 65536 }]);
+    expect(of("0:0:1", { newuidmap: facts.ids.newuidmap }).tools?.newuidmap).toBe("/usr/bin/newuidmap");
+    const few = { ...ids, outer: [{ inside: 0, outside: 100000, length: 65536 }] };
+    expect(() => of("0:65000:65536", { ids: { uid: few, gid: few } })).toThrow("outside 65000-130535 is not delegated");
   });
 
   test("a map of the own id alone needs no sub-ids", () => {

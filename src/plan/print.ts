@@ -77,7 +77,8 @@ export function printAction(action: Action): string {
     case "write-id-maps": {
       const map = (entries: typeof action.uid): string =>
         entries.map((e) => `${e.inside}:${e.outside}:${e.length}`).join(" ");
-      return `newuidmap ${map(action.uid)}; newgidmap ${map(action.gid)}`;
+      const [uid, gid] = action.tools ? ["newuidmap", "newgidmap"] : ["write uid_map", "gid_map"];
+      return `${uid} ${map(action.uid)}; ${gid} ${map(action.gid)}`;
     }
     case "start-helper": {
       const { path, args, ethernet } = action;

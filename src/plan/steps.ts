@@ -12,7 +12,8 @@ export type Action =
   | { do: "lock-state-dir"; path: string }
   | { do: "start-init"; env: readonly string[] }
   | { do: "inside"; op: Operation; onFailure: OnFailure; ifFailed?: boolean }
-  | { do: "write-id-maps"; uid: IdMap; gid: IdMap; newuidmap: string; newgidmap: string }
+  /** By these programs, or by root itself. */
+  | { do: "write-id-maps"; uid: IdMap; gid: IdMap; tools: { newuidmap: string; newgidmap: string } | undefined }
   | {
       do: "start-helper";
       driver: HelperDriver["name"];
