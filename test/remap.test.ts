@@ -1,6 +1,9 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { leftovers } from "./helpers/left.ts";
-import { type Result, ROOT, rlkit } from "./helpers/run.ts";
+import { type Result, ROOT, rlkit, start, tree } from "./helpers/run.ts";
 import { testUser, type User } from "./helpers/user.ts";
 
 type Line = readonly [inside: number, outside: number, length: number];
@@ -117,5 +120,84 @@ describe("rlkit run --map=remap:USER", () => {
     const { stdout } = await run(user, "plan", "--json", `--map=remap:${user.name}`, "--", "id");
     const what = "newuidmap 0:790000:1000 1000:700000:65536; newgidmap 0:800000:65536";
     expect(JSON.parse(stdout)).toContainEqual(expect.objectContaining({ do: "write-id-maps", what }));
+  });
+});
+
+interface Report {
+  ok: boolean;
+  checks: { id: string; verdict: string; found: string }[];
+  root: string[];
+  limits: { what: string; why: string; instead: string }[];
+}
+
+/** A daemon.json in a directory of its own, which is removed with everything below it. */
+async function daemonJson(config: object) {
+  const directory = await mkdtemp(join(tmpdir(), "rlkit-remap-"));
+  const file = join(directory, "daemon.json");
+  await writeFile(file, JSON.stringify(config));
+  return { directory, file, [Symbol.asyncDispose]: () => rm(directory, { recursive: true }) };
+}
+
+describe("rlkit remap check", () => {
+  test("takes the user from daemon.json; nothing is wrong where all is in order", async () => {
+    await using user = await remapped();
+    await using config = await daemonJson({ "userns-remap": user.name });
+    const words = ["remap", "check", `--config=${config.file}`];
+    const { code, stdout, stderr } = await run(ROOT, ...words, "--json");
+    const { checks, ok, limits }: Report = JSON.parse(stdout);
+    expect(checks.filter(({ verdict }) => verdict === "failure")).toEqual([]);
+    expect({ code, ok, stderr }).toEqual({ code: 0, ok: true, stderr: "" });
+    expect(checks.find(({ id }) => id === "data-root")?.found).toContain("790000.800000");
+    expect(limits.map(({ what }) => what)).toContain("docker run --privileged");
+    const text = await run(ROOT, ...words);
+    expect(text.stdout).toMatch(/^✓ userns-remap .*\n(.*\n)*What does not work in containers with it:\n/);
+    expect(text.stdout).toMatch(/\nA dockerd with this userns-remap can run here: 0 failures, .*\n$/);
+  });
+
+  test("of a user without ranges fails, and says which lines are missing", async () => {
+    await using user = await testUser(undefined, { subids: () => ({ uid: [], gid: [] }) });
+    const { code, stdout } = await run(user, "remap", "check", user.name, "--json");
+    const { ok, root }: Report = JSON.parse(stdout);
+    expect({ code, ok }).toEqual({ code: 1, ok: false });
+    const line = `echo ${user.name}:\\d+:65536 >> /etc/sub`;
+    expect(root.join("\n")).toMatch(new RegExp(`^${line}uid\\n${line}gid$`, "m"));
+  });
+
+  test("whatever it prints for root makes it green, and dockerd itself then uses the directory that it tells", async () => {
+    await using config = await daemonJson({});
+    // The machine's /etc stays as it is: all of this sees a copy.
+    const script = `set -eu
+      cd ${config.directory}
+      chmod 0711 .
+      cp -a /etc etc && mount --bind etc /etc
+      mkdir -p /etc/docker && rm -f /etc/docker/daemon.json
+      rlkit=${join(tree(), "bin", "rlkit")}
+      $rlkit remap check rlt-remapped >before && exit 1
+      sed -n "/^sudo sh -eux <<'EOF'$/,/^EOF$/p" before | sed '1d;$d' >block
+      sh -eu block
+      $rlkit remap check >after
+      $rlkit remap show rlt-remapped --json >shown
+      dockerd --data-root=$PWD/root --exec-root=$PWD/exec --pidfile=$PWD/pid --host=unix://$PWD/sock \
+        --bridge=none --iptables=false --storage-driver=vfs >log 2>&1 &
+      until [ -S sock ] || ! kill -0 $!; do sleep 0.05; done
+      docker --host=unix://$PWD/sock info --format '{{.DockerRootDir}}' || { cat log; exit 2; }
+      kill $!
+      wait $! || true
+      cat shown`;
+    await using machine = start(ROOT, ["unshare", "--mount", "--propagation=private", "sh", "-c", script]);
+    const { code, stdout, stderr } = await machine.result(30_000);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.not.stringContaining("rlkit: ") });
+    const [directory = "", ...shown] = stdout.split("\n");
+    const { maps } = JSON.parse(shown.join("\n"));
+    const first = [maps.uid[0].outside, maps.gid[0].outside];
+    expect(directory).toBe(join(config.directory, "root", first.join(".")));
+    expect(maps.uid[0].length).toBe(65536);
+  });
+
+  test("takes one user, and a value that is one", async () => {
+    await using user = await testUser();
+    expect(await run(user, "remap", "check", "a", "b")).toMatchObject({ code: 2, stdout: "" });
+    const { code, stderr } = await run(user, "remap", "check", "a:b:c");
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(/^rlkit: "a:b:c" is no value .*\n$/) });
   });
 });

@@ -27,7 +27,11 @@ export function dockerSettings(machine: Machine): DockerSettings {
   return { ...settings, configFile: file, problem };
 }
 
-function parseConfig(text: string | undefined): { config: Record<string, unknown>; problem: string | undefined } {
+/** What a daemon.json says: nothing where there is none, or where it is no JSON object (`problem` says why). */
+export function parseConfig(text: string | undefined): {
+  config: Record<string, unknown>;
+  problem: string | undefined;
+} {
   if (text === undefined) return { config: {}, problem: undefined };
   try {
     const config: unknown = JSON.parse(text);

@@ -23,6 +23,7 @@ export interface Place {
 /** What stat(2) says, as far as it matters. */
 interface Status {
   uid: number;
+  gid: number;
   /** Permission bits. */
   mode: number;
   isDirectory: boolean;

@@ -19,8 +19,8 @@ export interface MadeUp {
   kernel?: string;
   /** Texts by path, in place of the good machine's; undefined for none. */
   files?: Record<string, string | undefined>;
-  /** What is at a path: owner, mode and whether it is a directory. */
-  statuses?: Record<string, [uid: number, mode: number] | undefined>;
+  /** What is at a path: owner, mode and group (the owner's unless told). */
+  statuses?: Record<string, [uid: number, mode: number, gid?: number] | undefined>;
   writable?: string[];
   tryDirectory?: string;
   place?: Partial<Place>;
@@ -64,6 +64,8 @@ const goodFiles: Record<string, string> = {
   "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/cgroup.controllers": "cpuset cpu io memory pids\n",
   "/proc/sys/net/ipv4/ip_unprivileged_port_start": "80\n",
   "/proc/sys/net/ipv4/ping_group_range": "0\t2147483647\n",
+  "/proc/self/uid_map": "0 0 4294967295\n",
+  "/proc/self/gid_map": "0 0 4294967295\n",
   "/proc/sys/user/max_user_namespaces": "28633\n",
 };
 
@@ -108,7 +110,14 @@ export function madeUpMachine(given: MadeUp = {}): Machine {
     read: (path) => files[path],
     status(path) {
       const found = statuses[path];
-      return found && { uid: found[0], mode: found[1], isDirectory: !/private|bus|linger/.test(path) };
+      return (
+        found && {
+          uid: found[0],
+          gid: found[2] ?? found[0],
+          mode: found[1],
+          isDirectory: !/private|bus|linger/.test(path),
+        }
+      );
     },
     writable: (path) => path.startsWith("/run/user/1000") || (given.writable ?? []).includes(path),
     tryDirectory: () => given.tryDirectory,

@@ -26,8 +26,28 @@ const people: Readonly<Record<Who, string>> = {
 const cut = (text: string, width: number): string =>
   text.length <= width ? text : `${text.slice(0, width - 1).replace(/[\s,;:]+$/, "")}…`;
 
+/** What a check is about. */
+export interface Subject {
+  /** The last sentence, when nothing has failed and when something has. */
+  good: string;
+  bad: string;
+  /** What stands above the block for root. */
+  block: string;
+  /** Sections before that block. */
+  more?: readonly string[];
+}
+
+const rootless: Subject = {
+  good: "A rootless dockerd can run here",
+  bad: "A rootless dockerd can't run here yet",
+  block: "For root, all of it (rlkit check --fix runs it by sudo):",
+};
+
 /** The table, a line each; then what is wrong, with its cause and what mends it; at the end one block for root. */
-export function printCheck(results: readonly Checked[], { colours }: { colours: boolean }): string {
+export function printCheck(
+  results: readonly Checked[],
+  { colours, subject = rootless }: { colours: boolean; subject?: Subject },
+): string {
   const paint = colours ? ansi : plain;
   const width = Math.max(0, ...results.map(({ title }) => title.length));
   const rows = results.map((each) => {
@@ -40,8 +60,9 @@ export function printCheck(results: readonly Checked[], { colours }: { colours: 
     rows.join("\n"),
     ...wrong.map((each) => describe(each, paint)),
     ...(wanted.length === 0 ? [] : [["If wanted:", ...wanted.flatMap(mend)].join("\n")]),
-    ...blockForRoot(results),
-    summary(results),
+    ...(subject.more ?? []),
+    ...blockForRoot(results, subject),
+    summary(results, subject),
   ];
   return `${sections.join("\n\n")}\n`;
 }
@@ -73,29 +94,24 @@ export function rootLines(results: readonly Checked[]): string[] {
   return [...new Set(lines)];
 }
 
-function blockForRoot(results: readonly Checked[]): string[] {
+function blockForRoot(results: readonly Checked[], { block }: Subject): string[] {
   const lines = rootLines(results);
   if (lines.length === 0) return [];
-  return [
-    ["For root, all of it (rlkit check --fix runs it by sudo):", "", "sudo sh -eux <<'EOF'", ...lines, "EOF"].join(
-      "\n",
-    ),
-  ];
+  return [[block, "", "sudo sh -eux <<'EOF'", ...lines, "EOF"].join("\n")];
 }
 
-function summary(results: readonly Checked[]): string {
+function summary(results: readonly Checked[], { good, bad }: Subject): string {
   const count = (verdict: Verdict): number => results.filter((each) => each.verdict === verdict).length;
   const several = (verdict: Verdict): string => `${count(verdict)} ${verdict}${count(verdict) === 1 ? "" : "s"}`;
   const numbers = [several("failure"), several("warning"), `${count("ok")} ok`, `${count("skipped")} skipped`];
-  const can = isGood(results) ? "can run here" : "can't run here yet";
-  return `A rootless dockerd ${can}: ${numbers.join(", ")}.`;
+  return `${isGood(results) ? good : bad}: ${numbers.join(", ")}.`;
 }
 
-/** The result for programs; its shape stays. */
-export function checkAsJson(results: readonly Checked[]): string {
+/** The result for programs, with what else a check has to say; its shape stays. */
+export function checkAsJson(results: readonly Checked[], more: Readonly<Record<string, unknown>> = {}): string {
   const checks = results.map(({ id, title, verdict, tried, found, fix }) => ({
     ...{ id, title, verdict, tried, found },
     fix: fix.map(({ who, lines, note = null, optional = false }) => ({ who, lines, note, optional })),
   }));
-  return `${JSON.stringify({ ok: isGood(results), checks, root: rootLines(results) }, null, 2)}\n`;
+  return `${JSON.stringify({ ok: isGood(results), checks, root: rootLines(results), ...more }, null, 2)}\n`;
 }

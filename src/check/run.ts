@@ -23,14 +23,19 @@ export const requirements: readonly Requirement[] = [
 ];
 
 /**
- * Tries the requirements in their order. What needs another one that has failed is skipped, and so is what needs that: a machine
- * with one thing wrong has one failure. `between` is called before each one, and may throw.
+ * Tries the requirements (those of a rootless dockerd unless told) in their order. What needs another one that has failed is
+ * skipped, and so is what needs that: a machine with one thing wrong has one failure. `between` is called before each one, and
+ * may throw.
  */
-export async function check(machine: Machine, between: () => Promise<void> | void = () => {}): Promise<Checked[]> {
+export async function check(
+  machine: Machine,
+  between: () => Promise<void> | void = () => {},
+  wanted: readonly Requirement[] = requirements,
+): Promise<Checked[]> {
   /** What stands in the way of what comes later, by id: the first cause. */
   const causes = new Map<string, string>();
   const results: Checked[] = [];
-  for (const { id, title, needs = [], probe } of requirements) {
+  for (const { id, title, needs = [], probe } of wanted) {
     await between();
     const cause = needs.map((need) => causes.get(need)).find((each) => each !== undefined);
     const finding = cause === undefined ? await probe(machine) : skipped("nothing", `needs: ${cause}`);

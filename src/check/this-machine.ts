@@ -49,8 +49,8 @@ export function thisMachine(given: Environment, interrupted: () => void): Machin
     read,
     status(path) {
       try {
-        const { uid, mode } = statSync(path);
-        return { uid, mode: mode & 0o7777, isDirectory: (mode & constants.S_IFMT) === constants.S_IFDIR };
+        const { uid, gid, mode } = statSync(path);
+        return { uid, gid, mode: mode & 0o7777, isDirectory: (mode & constants.S_IFMT) === constants.S_IFDIR };
       } catch {
         return undefined; // not there, or behind a directory that this user can't enter: the same for a user
       }

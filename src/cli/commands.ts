@@ -18,6 +18,7 @@ const loaders: Record<string, () => Promise<{ command: Command }>> = {
   idmap: () => import("./idmap.ts"),
   check: () => import("./check.ts"),
   "remap show": () => import("./remap-show.ts"),
+  "remap check": () => import("./remap-check.ts"),
   link: () => import("./link.ts"),
   install: () => import("./install.ts"),
   uninstall: () => import("./uninstall.ts"),

@@ -48,7 +48,7 @@ function findGroup(nameOrGid: string, io: AccountIo): string | undefined {
 }
 
 /** The user of a value of userns-remap. Throws USAGE if there is none. */
-function findRemapUser({ user: wanted, isDefault }: RemapSpec, io: AccountIo): User & { name: string } {
+export function findRemapUser({ user: wanted, isDefault }: RemapSpec, io: AccountIo): User & { name: string } {
   const user = findUser(wanted, io);
   if (user?.name !== undefined) return { ...user, name: user.name };
   const hint = isDefault
@@ -59,7 +59,7 @@ function findRemapUser({ user: wanted, isDefault }: RemapSpec, io: AccountIo): U
 }
 
 /** The group's name of a value of userns-remap. Throws USAGE if there is none: dockerd does not start then. */
-function findRemapGroup({ group: wanted }: RemapSpec, io: AccountIo): string {
+export function findRemapGroup({ group: wanted }: RemapSpec, io: AccountIo): string {
   const group = findGroup(wanted, io);
   if (group !== undefined) return group;
   const isGid = parseDecimal(wanted) !== undefined;
@@ -76,4 +76,4 @@ export function findRemapIdentity(spec: RemapSpec, io: AccountIo): RemapIdentity
 }
 
 /** What dockerd says of userns-remap: root, and does. */
-const ROOT_STAYS = "root can't be remapped with itself: dockerd runs containers without a map then";
+export const ROOT_STAYS = "root can't be remapped with itself: dockerd runs containers without a map then";

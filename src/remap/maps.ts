@@ -19,13 +19,13 @@ export const idKinds: readonly IdKind[] = ["uid", "gid"];
  * and not a group's (since Docker 20.10, and in subgid(5) always). dockerd reads the files alone, whatever nsswitch.conf says.
  * Throws SUBID_FILE for a malformed line of the user's.
  */
-function remapEntries(kind: IdKind, { name, uid }: User & { name: string }, io: AccountIo): SubidEntry[] {
+export function remapEntries(kind: IdKind, { name, uid }: User & { name: string }, io: AccountIo): SubidEntry[] {
   const path = subidFile(kind);
   return ownEntries(path, readIfThere(io, path) ?? "", [name, String(uid)]);
 }
 
 /** The first ids that two of the lines both have. */
-function doubled(entries: readonly SubidEntry[]): { ids: string; lines: readonly [number, number] } | undefined {
+export function doubled(entries: readonly SubidEntry[]): { ids: string; lines: readonly [number, number] } | undefined {
   for (const [index, entry] of entries.entries()) {
     for (const earlier of entries.slice(0, index)) {
       const common = intersect(earlier, entry);
