@@ -1,6 +1,8 @@
+import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { leftovers } from "./helpers/left.ts";
 import { type Result, ROOT, rlkit, start, tree } from "./helpers/run.ts";
@@ -81,6 +83,19 @@ describe("rlkit run --map=remap:USER", () => {
     expect({ code, stderr, lines: mapLines(stdout) }).toEqual({ code: 0, stderr: "", lines: real });
     expect(stdout).toMatch(/^0\n/);
     expect(mapLines((await run(user, "remap", "show", user.name)).stdout)).toEqual(real);
+    expect(await leftovers(user)).toEqual([]);
+  });
+
+  test.each([[[]], [["--copy-up=/etc"]]])("%j: it has its network's name server and hosts", async (options) => {
+    await using user = await remapped();
+    const script = "cat /etc/resolv.conf /etc/hosts; stat -f -c %T /tmp";
+    const words = ["run", "--net=slirp4netns", ...options, `--map=remap:${user.name}`, "--", "sh", "-c", script];
+    const { code, stdout, stderr } = await run(user, ...words);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.not.stringContaining("could not") });
+    expect(stdout).toMatch(/^nameserver 10\.0\.2\.3\n/);
+    expect(stdout).toContain(`\n127.0.0.1 ${hostname()}\n`);
+    const { stdout: outside } = await promisify(execFile)("stat", ["-f", "-c", "%T", "/tmp"]);
+    expect(stdout.endsWith(`\n${outside}`)).toBe(true);
     expect(await leftovers(user)).toEqual([]);
   });
 

@@ -36,6 +36,7 @@ const loaders: Record<string, () => Promise<{ command: Command }>> = {
 export const groups: Readonly<Record<string, string>> = {
   config: "The configuration file",
   ports: "Published ports of a running instance",
+  remap: "userns-remap of a rootful dockerd",
 };
 
 /** The names of all commands, in the order of the help: one word each, or two. */

@@ -98,6 +98,46 @@ describe("the network", () => {
     expect(operations(plain, "unlink")).toEqual([]);
   });
 
+  describe("where root inside is not the caller, and may not look into the state directory", () => {
+    const another = ["--uid-map=0:100000:9", "--gid-map=0:100000:9", "ls"];
+    const ofEtc = (steps: readonly Step[]) =>
+      steps.flatMap((each) =>
+        each.do === "inside" && each.op.some((field) => /^.(etc.(resolv.conf|hosts)|tmp(.\w.*)?)$/.test(String(field)))
+          ? [each.op.slice(0, 3)]
+          : [],
+      );
+
+    test("the files are written inside, and no place for them is left", () => {
+      expect(ofEtc(plan(another).steps).slice(-6)).toEqual([
+        ["mount", "none", "/tmp"],
+        ["write_file", "/tmp/resolv.conf", 0o101],
+        ["mount", "/tmp/resolv.conf", "/etc/resolv.conf"],
+        ["write_file", "/tmp/hosts", 0o101],
+        ["mount", "/tmp/hosts", "/etc/hosts"],
+        ["umount", "/tmp", 0],
+      ]);
+    });
+
+    test("a copied-up /etc takes them as they are", () => {
+      const { steps } = plan(["--copy-up=/etc", ...another], { copyUp: etcAndRun.slice(0, 1) });
+      expect(ofEtc(steps).slice(-4)).toEqual([
+        ["unlink", "/etc/resolv.conf"],
+        ["write_file", "/etc/resolv.conf", 0o101],
+        ["unlink", "/etc/hosts"],
+        ["write_file", "/etc/hosts", 0o101],
+      ]);
+    });
+
+    test("a hosts file that init can't take at once stays the host's", () => {
+      const { steps } = plan(another, { hostsFile: "127.0.0.1 advertisement\n".repeat(10_000) });
+      expect(operations(steps, "write_file").map(([, path]) => path)).not.toContain("/tmp/hosts");
+    });
+
+    test("there is no detached network namespace: nothing could be mounted in the state directory", () => {
+      expect(() => plan(["--detach-netns", ...another])).toThrow(expect.objectContaining({ code: "USAGE" }));
+    });
+  });
+
   test.each([
     ["no helper", { slirp4netns: undefined, pasta: undefined }, "NETWORK"],
     ["no /dev/net/tun", { tunProblem: "there is no /dev/net/tun on this machine" }, "TUN"],

@@ -1,15 +1,15 @@
 import { join } from "node:path";
 import { RlkitError } from "../errors.ts";
-import type { HostFacts } from "../host/facts.ts";
 import { cString, encodeMessages, Flag, u32 } from "../native/netlink-messages.ts";
-import { leadsOut, type Network, networkAddresses, networkName } from "../network/choose.ts";
+import { type Network, networkName } from "../network/choose.ts";
 import { type Forwarding, ipv4, type NetworkOptions, type ReasonedInstruction } from "../network/driver.ts";
-import { resolvConfOf } from "../network/name-servers.ts";
 import type { RunOptions } from "../options/run-options.ts";
 import type { Note } from "../profiles/profile.ts";
 import { plugIn } from "./bridge.ts";
 import { inside } from "./inside.ts";
-import { Mount, type Operation } from "./operations.ts";
+
+import type { Operation } from "./operations.ts";
+
 import type { Step } from "./steps.ts";
 
 const asStep = ({ op, why }: ReasonedInstruction): Step => inside(op, why);
@@ -130,49 +130,4 @@ function otherCidr({ network: { cidr } }: RunOptions, { kind }: Network): Note[]
   if (cidr.insteadOf === undefined || kind !== "helper") return [];
   const text = `this host has a route to ${cidr.insteadOf}: inside, the network is ${ipv4(cidr.base)}/${cidr.prefix} (--cidr)`;
   return [{ level: "info", text }];
-}
-
-/** resolv.conf and hosts of the new network: written to the state directory and, where the target is in it, bound onto those in /etc. */
-export function nameResolution(
-  { network, detachNetns }: RunOptions,
-  chosen: Network,
-  stateDir: string,
-  facts: HostFacts,
-  copiedUp: readonly string[],
-): Step[] {
-  if (!leadsOut(chosen)) return [];
-  const { dns, dns6 } = networkAddresses(chosen, network) ?? {};
-  const servers = [dns, dns6].filter((server) => server !== undefined);
-  const resolvConf = resolvConfOf(servers);
-  const hosts = `${facts.hostsFile}\n127.0.0.1 ${facts.hostname}\n::1 ${facts.hostname}\n`;
-  return [
-    ...(servers.length === 0 // the bridge's: await-lease has written it
-      ? []
-      : [
-          {
-            do: "write-state-file",
-            name: "resolv.conf",
-            content: resolvConf,
-            why: "the helper passes questions on to the host's DNS",
-          } as const,
-        ]),
-    { do: "write-state-file", name: "hosts", content: hosts, why: "the host's own, and its name for 127.0.0.1" },
-    ...(detachNetns ? [] : ["resolv.conf", "hosts"]).flatMap((name) =>
-      overEtc(name, stateDir, copiedUp.includes("/etc")),
-    ),
-  ];
-}
-
-function overEtc(name: string, stateDir: string, etcIsCopied: boolean): Step[] {
-  const target = join("/etc", name);
-  const mount = (onFailure: "stop" | "warn", why: string): Step =>
-    inside(["mount", join(stateDir, name), target, "", Mount.bind, ""], why, { onFailure });
-  // Onto the host's file itself: the mount goes when the host replaces its file, which a copied-up /etc does not mind.
-  if (!etcIsCopied)
-    return [mount("warn", `${target} of this network (until the host replaces its own; --copy-up=/etc prevents that)`)];
-  return [
-    inside(["unlink", target], "the link that copy-up made", { onFailure: "ignore" }),
-    inside(["mknod", target, 0o644], "a file to mount on"),
-    mount("stop", `${target} of this network`),
-  ];
 }

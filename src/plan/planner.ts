@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { RlkitError } from "../errors.ts";
 import type { HostFacts } from "../host/facts.ts";
 import type { IdMap } from "../idmap/map.ts";
 import { chooseNetwork, type Network } from "../network/choose.ts";
@@ -13,7 +14,8 @@ import { copyUp } from "./copy-up.ts";
 import { idMaps } from "./id-maps.ts";
 import { inside } from "./inside.ts";
 import { kernelFileSystems, propagation } from "./mounts.ts";
-import { blockMetadata, configureNetwork, nameResolution, networkNotes, startHelper } from "./networking.ts";
+import { nameResolution } from "./name-resolution.ts";
+import { blockMetadata, configureNetwork, networkNotes, startHelper } from "./networking.ts";
 import { Clone, Mount } from "./operations.ts";
 import { forwarding, hostPorts, portNotes, publish } from "./publishing.ts";
 import type { Plan, Step } from "./steps.ts";
@@ -38,6 +40,7 @@ export function planRun(options: RunOptions, facts: HostFacts): PlannedRun {
   const notify = notifySocket(options, profile, stateDir);
   const env = targetEnvironment({ ...profile.env, ...named(options) }, stateDir, facts);
   const maps = idMaps(options, facts.ids);
+  const asRoot = becomeRoot(maps, facts);
   const copied = facts.copyUp.map(({ path }) => path);
   const steps: Step[] = [
     ...profile.prepare,
@@ -49,17 +52,17 @@ export function planRun(options: RunOptions, facts: HostFacts): PlannedRun {
     },
     inside(["unshare", namespaceFlags(options, network)], describeNamespaces(options, network)),
     maps,
-    ...becomeRoot(maps, facts),
+    ...asRoot,
     ...pidNamespace(options),
     ...evacuation(options),
-    ...detachedNetwork(options, stateDir),
+    ...detachedNetwork(options, stateDir, asRoot.length > 0),
     ...startHelper(options.network, network, forwarding(portDriver, stateDir, facts.network.pesto), stateDir),
     ...propagation(options.propagation),
     ...facts.copyUp.flatMap((directory) => copyUp(directory, facts.runId)),
     ...(options.detachNetns ? [] : kernelFileSystems(options, facts, network)),
     ...configureNetwork(options.network, network, stateDir),
     ...blockMetadata(options, network),
-    ...nameResolution(options, network, stateDir, facts, copied),
+    ...nameResolution(options, network, { stateDir, facts, copiedUp: copied, rootIsAnother: asRoot.length > 0 }),
     ...profile.steps,
     ...publish(options.ports.publish, portDriver),
     ...hostPorts(options.hostAccess, network),
@@ -127,8 +130,13 @@ function evacuation({ evacuate }: RunOptions): Step[] {
 }
 
 /** Before directories are copied up: the bind goes along to where they go. */
-function detachedNetwork({ detachNetns }: RunOptions, stateDir: string): Step[] {
+function detachedNetwork({ detachNetns }: RunOptions, stateDir: string, rootIsAnother: boolean): Step[] {
   if (!detachNetns) return [];
+  if (rootIsAnother) {
+    throw new RlkitError("USAGE", "--detach-netns does not go with maps in which root inside is not you outside", {
+      hint: "leave --detach-netns out, or map 0 to your own id",
+    });
+  }
   return [
     inside(
       ["detach_netns", join(stateDir, "netns")],

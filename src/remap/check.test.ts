@@ -273,6 +273,9 @@ describe("a user given in words", () => {
   test("is no word for the shell", async () => {
     const results = await asked({}, "x;reboot");
     expect(rootLines(results)).toContain("echo 'x;reboot':165536:65536 >> /etc/subuid");
+    expect(rootLines(results)).toContain(
+      "useradd --system --user-group --no-create-home --shell /usr/sbin/nologin 'x;reboot'",
+    );
   });
 
   test("that is no value of userns-remap is an error of use", async () => {
