@@ -19,9 +19,12 @@ export const pasta: HelperDriver = {
     args.push("--ns-ifname", options.ifname, "--mtu", String(options.mtu ?? this.defaultMtu));
     args.push("--address", child, "--netmask", String(prefix), "--gateway", gateway, "--dns-forward", dns);
     // Left alone, pasta maps every listening port of the host's loopback into the namespace.
-    // With --tcp-ports auto it can't be kept from that: in some versions the one then does not work without the other.
-    if (forwarding.kind === "all") args.push("--tcp-ports", "auto", "--udp-ports", "auto");
-    else args.push("--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none");
+    const none = ["--tcp-ns", "none", "--udp-ns", "none"];
+    if (forwarding.kind === "all") {
+      args.push("--tcp-ports", "auto", "--udp-ports", "auto");
+      // Pasta of 2023 can't be kept from it then: its --tcp-ports auto does not work without --tcp-ns auto.
+      if (options.disableHostLoopback && helper.features.has("--host-lo-to-ns-lo")) args.push(...none);
+    } else args.push("--tcp-ports", "none", "--udp-ports", "none", ...none);
     if (forwarding.kind === "socket") args.push("--conf-path", forwarding.path);
     if (options.disableHostLoopback) args.push("--no-map-gw");
     if (!options.ipv6) args.push("--ipv4-only");

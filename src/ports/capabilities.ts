@@ -68,7 +68,7 @@ export const capabilities: Readonly<Record<PortDriverName, Capabilities>> = {
     keepsClientAddress: ["tcp", "udp"],
     networks: ["pasta"],
     purpose:
-      "pasta publishes every port that a program inside listens on, by itself and on all addresses, and the host's loopback ports inside",
+      "pasta publishes every port that a program inside listens on, by itself and on all addresses; without --disable-host-loopback, and with pasta of 2023, the host's loopback ports inside as well",
   },
   none: {
     ...NOTHING,
