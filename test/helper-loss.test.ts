@@ -54,7 +54,7 @@ const guardOf = (run: Inside, name: string): Process | undefined =>
 async function parts(run: Inside, name: string): Promise<{ helper: Process; guard: Process }> {
   const helper = await until(() => helperOf(run, name), { what: name });
   const guard = await until(() => guardOf(run, name), { what: `${name}'s guard` });
-  await until(async () => (await run.list()).length >= 0, { what: "the API" });
+  await until(async () => (await status(run)) !== undefined, { what: "the API" });
   return { helper, guard };
 }
 
@@ -104,6 +104,7 @@ describe.each([
   ["slirp4netns", ["--pidns"]],
   ["pasta", []],
   ["pasta", ["--pidns"]],
+  ["pasta", ["--port-driver=implicit"]],
 ] as const)("--net=%s %j", (net, options) => {
   let run: Inside;
 

@@ -160,6 +160,16 @@ async function pathOf(name: string, programs: readonly string[]): Promise<string
   return path;
 }
 
+test("a pasta that still looks for ports to publish when the command starts loses nothing of what that sends", async () => {
+  await using web = await webServer("the page\n");
+  const dropped = "cat /sys/class/net/tap0/statistics/tx_dropped";
+  const sentAgain = "awk '/^Tcp: [0-9]/ { print $13 }' /proc/net/snmp"; // RetransSegs
+  const script = `${fetchInside(web.url).join(" ")}; ${dropped}; ${sentAgain}`;
+  for (let i = 0; i < 5; i += 1) {
+    expect(await output(["--net=pasta", "--port-driver=implicit"], ["sh", "-c", script])).toBe("the page\n0\n0\n");
+  }
+});
+
 test("slirp4netns runs in its sandbox and behind its seccomp filter", async () => {
   await using started = await instance(user, ["--net=slirp4netns"], "echo ready; read -r");
   const helper = await until(() => helperOf(started.run.pid, "slirp4netns"));

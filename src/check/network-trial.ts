@@ -72,8 +72,10 @@ async function startHelper(
   if (refused !== undefined) throw new RlkitError("NETWORK", `cannot make a tap device: ${refused}`);
   const directory = mkdtempSync(join(tmpdir(), "rlkit-check-"));
   scope.defer(() => rmSync(directory, { recursive: true, force: true }));
-  const args = driver.args(options, helper, { kind: "none" });
-  const step = { do: "start-helper", driver: driver.name, path: helper.path, args, ready: driver.ready, why } as const;
+  const forwarding = { kind: "none" } as const;
+  const args = driver.args(options, helper, forwarding);
+  const ready = driver.ready(options, forwarding);
+  const step = { do: "start-helper", driver: driver.name, path: helper.path, args, ready, why } as const;
   const running = new HelperProcess(step, pid, directory, env);
   scope.defer(async () => {
     running.stop();

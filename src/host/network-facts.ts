@@ -3,7 +3,7 @@ import { machine } from "node:os";
 import { capture, startCapture } from "../native/capture.ts";
 import { helperDrivers, type NetworkFacts } from "../network/choose.ts";
 import type { Helper, HelperDriver, HelperName, NetworkName } from "../network/driver.ts";
-import { routedNetworks } from "../network/free-cidr.ts";
+import { hasDefaultRoute, routedNetworks } from "../network/routes.ts";
 import type { RunOptions } from "../options/run-options.ts";
 import { findProgram } from "./programs.ts";
 
@@ -47,14 +47,6 @@ function tunProblem(): string | undefined {
     if (code === "EACCES" || code === "EPERM") return "/dev/net/tun can't be opened by this user";
     return `/dev/net/tun can't be opened (${code})`;
   }
-}
-
-/** A route to 0.0.0.0 with mask 0 (proc_pid_net(5)). */
-function hasDefaultRoute(routes: string): boolean {
-  return routes.split("\n").some((line) => {
-    const fields = line.split("\t");
-    return fields[1] === "00000000" && fields[7] === "00000000";
-  });
 }
 
 /** The helpers that may come to be used; where others can't be, pasta or slirp4netns takes their place. */

@@ -8,9 +8,9 @@ import {
   type NetworkOptions,
   usualAddresses,
 } from "./driver.ts";
-import type { Ipv4Network } from "./free-cidr.ts";
 import { gvproxy } from "./gvproxy.ts";
 import { pasta } from "./pasta.ts";
+import type { Ipv4Network } from "./routes.ts";
 import { slirp4netns } from "./slirp4netns.ts";
 import { vpnkit } from "./vpnkit.ts";
 

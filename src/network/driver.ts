@@ -65,8 +65,8 @@ export interface HelperDriver {
   probes: readonly string[];
   /** Options without which it can't be used, with the sentence that says why not. */
   required: readonly string[];
-  /** How the helper says that it is ready: it writes to fd 3, or it writes its pid to a file. */
-  ready: "fd" | "pid-file";
+  /** What tells that the helper carries packets. */
+  ready(options: NetworkOptions, forwarding: Forwarding): Readiness;
   /** It has no tap device of its own: rlkit carries frames between one and this socket in the state directory, at which it listens. */
   ethernet?: string;
   /** A file in the state directory that it reads. */
@@ -79,6 +79,9 @@ export interface HelperDriver {
   /** What init does once the helper is ready. */
   after(options: NetworkOptions): ReasonedInstruction[];
 }
+
+/** It writes to fd 3, it writes its pid to the file `{pid-file}`, or it has set the default route inside. */
+export type Readiness = "fd" | "pid-file" | "route";
 
 /**
  * What the helper does about published ports: nothing, what it is told on a socket, or (pasta) whatever listens inside.

@@ -1,18 +1,9 @@
 import { expect, test } from "vitest";
 import { parseCidr } from "../options/cidr.ts";
 import { ipv4 } from "./driver.ts";
-import { freeCidr, routedNetworks } from "./free-cidr.ts";
+import { freeCidr } from "./free-cidr.ts";
 
-const HEAD = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n";
-const row = (destination: string, mask: string): string =>
-  `eth0\t${destination}\t00000000\t0001\t0\t0\t0\t${mask}\t0\t0\t0\n`;
 const shown = ({ base, prefix }: { base: number; prefix: number }): string => `${ipv4(base)}/${prefix}`;
-
-test("the networks of the routing table; the default route is none", () => {
-  const text = HEAD + row("00000000", "00000000") + row("0002000A", "00FFFFFF") + row("0000A8C0", "0000FFFF");
-  expect(routedNetworks(text).map(shown)).toEqual(["10.0.2.0/24", "192.168.0.0/16"]);
-  expect(routedNetworks("")).toEqual([]);
-});
 
 test.each([
   ["no route", [], "10.0.2.0/24"],

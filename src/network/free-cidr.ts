@@ -1,20 +1,5 @@
 import { type Cidr, ipv4 } from "./driver.ts";
-
-/** An IPv4 network: its address as a number, and its prefix length. */
-export type Ipv4Network = Pick<Cidr, "base" | "prefix">;
-
-/** The networks to which a host has routes, from the text of /proc/net/route (proc_pid_net(5)); the default route is none. */
-export function routedNetworks(text: string): Ipv4Network[] {
-  const rows = text.split("\n").map((line) => line.split("\t"));
-  return rows.flatMap(([, destination = "", , , , , , mask = ""]) => {
-    if (!/^[0-9A-F]{8}$/.test(destination) || !/^[0-9A-F]{8}$/.test(mask)) return []; // the heading, the end
-    const prefix = swapped(mask).toString(2).replaceAll("0", "").length;
-    return prefix === 0 ? [] : [{ base: swapped(destination), prefix }];
-  });
-}
-
-/** A number that the kernel prints as it lies in memory, in network order. */
-const swapped = (hex: string): number => Buffer.from(hex, "hex").readUInt32LE(0);
+import type { Ipv4Network } from "./routes.ts";
 
 const overlap = (a: Ipv4Network, b: Ipv4Network): boolean => {
   const size = 2 ** (32 - Math.min(a.prefix, b.prefix));

@@ -39,7 +39,7 @@ export const gvproxy: HelperDriver = {
   addresses,
   probes: ["-listen-vpnkit", "-config"],
   required: ["-listen-vpnkit", "-config"],
-  ready: "fd",
+  ready: () => "fd",
   ethernet: SOCKET,
   file: (options) => ({ name: CONFIG, content: `${JSON.stringify(config(options), undefined, 2)}\n` }),
   args: () => ["-config", `{state-dir}/${CONFIG}`, "-listen-vpnkit", `unix://{state-dir}/${SOCKET}`],

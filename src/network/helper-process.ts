@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, readSync, rmSync } from "node:fs";
+import { closeSync, constants, openSync, readFileSync, readSync, rmSync } from "node:fs";
 import { constants as system } from "node:os";
 import { join } from "node:path";
 import { isErrno, RlkitError } from "../errors.ts";
@@ -10,8 +10,10 @@ import { shellStatus } from "../native/capture.ts";
 import { rlkitNs } from "../native/paths.ts";
 import type { StepOf } from "../plan/steps.ts";
 import { nameServers } from "./name-servers.ts";
+import { hasDefaultRoute } from "./routes.ts";
 
 const READY_DEADLINE = 10_000; // milliseconds; 10 to 60 is usual
+const GLANCE = 1; // milliseconds between two looks for a route
 const GONE_DEADLINE = 2000;
 const LAST_WORDS = 1000;
 
@@ -29,7 +31,8 @@ export class HelperProcess {
   /** Those of the host when it was started (resolv.conf(5)). */
   readonly nameServers = nameServers();
   readonly #child: Child;
-  readonly #ready: number;
+  /** What is to become readable, or whose routes are to have a default one. */
+  readonly #ready: number | { routes: string };
   readonly #output: number;
   /** The pipe whose end tells the guard to end the helper. */
   #guard: number | undefined;
@@ -45,7 +48,7 @@ export class HelperProcess {
     const [output, outputEnd] = pipe();
     const [guardEnd, guard] = pipe();
     // A FIFO in place of the pid file: its reader sees the moment at which the helper is ready.
-    const [ready, readyEnd] = step.ready === "fd" ? pipe() : [fifo(pidFile), undefined];
+    const [ready, readyEnd] = step.ready === "fd" ? pipe() : step.ready === "pid-file" ? [fifo(pidFile)] : [];
     const args = step.args.map((arg) => arg.replace("{child}", String(childPid)).replace("{pid-file}", pidFile));
     try {
       this.#child = Child.start({
@@ -57,12 +60,13 @@ export class HelperProcess {
         newSession: true,
       });
     } catch (error) {
-      for (const fd of [output, guard, ready]) closeSync(fd);
+      for (const fd of [output, guard, ready]) if (fd !== undefined) closeSync(fd);
       throw error;
     } finally {
       for (const fd of [outputEnd, guardEnd, readyEnd]) if (fd !== undefined) closeSync(fd);
     }
-    [this.#ready, this.#output, this.#guard] = [ready, output, guard];
+    this.#ready = ready ?? { routes: `/proc/${childPid}/net/route` };
+    [this.#output, this.#guard] = [output, guard];
   }
 
   /** Its guard's pid; the helper itself is below that. */
@@ -84,7 +88,7 @@ export class HelperProcess {
     try {
       while (!(await this.#look(deadline - performance.now(), interrupted, readable)));
     } finally {
-      closeSync(this.#ready);
+      if (typeof this.#ready === "number") closeSync(this.#ready);
     }
     log.debug(`${this.name} is ready`);
   }
@@ -95,9 +99,15 @@ export class HelperProcess {
     if (status !== undefined) this.#fail(`ended with status ${shellStatus(status)}`);
     if (left <= 0) this.#fail(`was not ready after ${READY_DEADLINE / 1000} s`);
     const output = this.#ended ? [] : [this.#output];
-    const found = await readable([this.#ready, ...output, this.#child.pidfd], left, interrupted);
+    const ready = this.#ready;
+    if (typeof ready !== "number") {
+      const found = await readable([...output, this.#child.pidfd], GLANCE, interrupted);
+      if (found.includes(this.#output)) this.#readOutput();
+      return hasDefaultRoute(readFileSync(ready.routes, "latin1"));
+    }
+    const found = await readable([ready, ...output, this.#child.pidfd], left, interrupted);
     if (found.includes(this.#output)) this.#readOutput();
-    return found.includes(this.#ready) && readSync(this.#ready, Buffer.alloc(64)) > 0;
+    return found.includes(ready) && readSync(ready, Buffer.alloc(64)) > 0;
   }
 
   #readOutput(): void {

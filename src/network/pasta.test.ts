@@ -33,3 +33,13 @@ test("and then neither, where the host's loopback is to be out of reach and past
   expect(args("all", 2023)).not.toContain("--tcp-ns");
   expect(args("all", 2025, false)).not.toContain("--tcp-ns");
 });
+
+test("one that looks for ports first is ready with its route, unless IPv6 is still to be set up", () => {
+  const ready = (kind: "none" | "all", ipv6: boolean) => {
+    const is = pasta.ready({ ...options, ipv6 }, { kind });
+    const writesPid = pasta.args({ ...options, ipv6 }, { path: "", features: new Set() }, { kind }).includes("--pid");
+    expect(writesPid).toBe(is === "pid-file");
+    return is;
+  };
+  expect([ready("all", false), ready("all", true), ready("none", false)]).toEqual(["route", "pid-file", "pid-file"]);
+});

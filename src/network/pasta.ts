@@ -11,11 +11,16 @@ export const pasta: HelperDriver = {
     "--conf-path", // since 2026: forwards can be changed while it runs, by pesto
   ],
   required: ["--config-net", "--ns-ifname", "--dns-forward", "--pid"],
-  ready: "pid-file",
+
+  // Before it writes its pid it looks for ports that listen, which takes up to 40 ms. Its tap holds packets as soon as there is a
+  // route to it, and IPv4's is the last thing that it sets up there.
+  ready: ({ ipv6 }, { kind }) => (kind === "all" && !ipv6 ? "route" : "pid-file"),
 
   args(options, helper, forwarding) {
     const { child, gateway, dns, prefix } = usualAddresses(options);
-    const args = ["--foreground", "--stderr", "--pid", "{pid-file}", "--config-net"];
+    const args = ["--foreground", "--stderr"];
+    if (this.ready(options, forwarding) === "pid-file") args.push("--pid", "{pid-file}");
+    args.push("--config-net");
     args.push("--ns-ifname", options.ifname, "--mtu", String(options.mtu ?? this.defaultMtu));
     args.push("--address", child, "--netmask", String(prefix), "--gateway", gateway, "--dns-forward", dns);
     // Left alone, pasta maps every listening port of the host's loopback into the namespace.

@@ -18,7 +18,7 @@ export const slirp4netns: HelperDriver = {
     "--enable-seccomp",
   ],
   required: ["--netns-type"],
-  ready: "fd",
+  ready: () => "fd",
 
   args(options, helper, forwarding) {
     const args = ["--mtu", String(options.mtu ?? MTU), "--ready-fd", "3"];

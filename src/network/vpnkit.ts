@@ -15,7 +15,7 @@ export const vpnkit: HelperDriver = {
   addresses: () => addresses,
   probes: [],
   required: [],
-  ready: "fd",
+  ready: () => "fd",
   ethernet: SOCKET,
 
   args({ mtu = MTU, disableHostLoopback }) {

@@ -36,7 +36,7 @@ export function startHelper(
       driver: driver.name,
       path: helper.path,
       args,
-      ready: driver.ready,
+      ready: driver.ready(options, forwarding),
       ...(ethernet && { ethernet }),
       why,
     },

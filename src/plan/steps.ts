@@ -1,5 +1,5 @@
 import type { IdMap } from "../idmap/map.ts";
-import type { HelperDriver } from "../network/driver.ts";
+import type { HelperDriver, Readiness } from "../network/driver.ts";
 import type { HostPort } from "../options/host-access.ts";
 import type { Activation } from "../options/run-options.ts";
 import type { PortDriverName, PortSpec } from "../ports/driver.ts";
@@ -19,7 +19,7 @@ export type Action =
       driver: HelperDriver["name"];
       path: string;
       args: readonly string[];
-      ready: HelperDriver["ready"];
+      ready: Readiness;
       /** It listens at this socket for Ethernet frames, which are to come from this tap device. */
       ethernet?: { socket: string; ifname: string };
     }
