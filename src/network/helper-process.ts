@@ -103,7 +103,7 @@ export class HelperProcess {
     if (typeof ready !== "number") {
       const found = await readable([...output, this.#child.pidfd], GLANCE, interrupted);
       if (found.includes(this.#output)) this.#readOutput();
-      return hasDefaultRoute(readFileSync(ready.routes, "latin1"));
+      return hasDefaultRoute(readRoutes(ready.routes));
     }
     const found = await readable([ready, ...output, this.#child.pidfd], left, interrupted);
     if (found.includes(this.#output)) this.#readOutput();
@@ -196,6 +196,15 @@ const socketsOf = (args: readonly string[]): string[] =>
 function fifo(path: string): number {
   mkfifo(path, 0o600);
   return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+}
+
+/** Of a process that has ended there is nothing to read. */
+function readRoutes(path: string): string {
+  try {
+    return readFileSync(path, "latin1");
+  } catch {
+    return "";
+  }
 }
 
 function openProcess(pid: number): number[] {
