@@ -350,9 +350,40 @@ describe("with systemd", () => {
     expect(await gone.result()).toMatchObject({ code: 0 });
     expect(await asked()).toEqual([
       "--user disable --now docker.service",
+      "--user stop rlkit@*.service", // instances that the user has started
+      "--user disable rlkit@.service",
       "--user daemon-reload",
       "--user daemon-reload",
     ]);
+    expect(await readdir(user.home)).not.toContain(".config");
+  });
+
+  test("--instance: one more, which is taken back alone or with the rest", async () => {
+    const env = await systemctl();
+    const asked = async () => {
+      const lines = (await readFile(inHome("asked"), "utf8")).trim().split("\n");
+      await rm(inHome("asked"));
+      return lines.filter((line) => /^--user (enable|start|disable --now) /.test(line));
+    };
+    const succeeds = async (...args: string[]) => {
+      await using running = started(args, env);
+      expect(await running.result()).toMatchObject({ code: 0, stderr: "" });
+    };
+    await succeeds("install", ...from, "--init=systemd", "--instance=one", "--now");
+    expect(await asked()).toEqual([
+      "--user enable docker.service",
+      "--user enable rlkit@one.service",
+      "--user start docker.service rlkit@one.service",
+    ]);
+    await succeeds("install", "--init=systemd", "--instance=two");
+    expect(await asked()).toContain("--user enable rlkit@two.service");
+    await succeeds("uninstall", "--instance=one");
+    expect(await asked()).toEqual(["--user disable --now rlkit@one.service"]);
+    await succeeds("install", "--init=systemd"); // which does not bring it back
+    expect((await asked()).filter((line) => line.includes("one"))).toEqual([]);
+    expect(await output("uninstall", "--instance=one")).toBe("No instance one is installed.\n");
+    await succeeds("uninstall");
+    expect(await asked()).toEqual(["--user disable --now rlkit@two.service", "--user disable --now docker.service"]);
     expect(await readdir(user.home)).not.toContain(".config");
   });
 

@@ -10,6 +10,7 @@ import { type Layout, systemLayout, userLayout } from "../install/layout.ts";
 import { look } from "../install/look.ts";
 import { printInstalled, printPlan } from "../install/print.ts";
 import { createProgress } from "../install/progress.ts";
+import { instanceName } from "../options/instance-name.ts";
 import { printed } from "../output.ts";
 import type { Command } from "./command.ts";
 import type { Parsed } from "./options.ts";
@@ -49,6 +50,11 @@ function requestOf({ values, command }: Parsed, env: Machine["env"], signal: Abo
       hint: "leave --socket away",
     });
   }
+  if (settings.instances !== undefined && settings.init !== "systemd") {
+    throw new RlkitError("USAGE", "--instance needs systemd, for which an instance is a unit of its own", {
+      hint: `start it with: rlkit run --wait --instance=${settings.instances[0]} -- dockerd`,
+    });
+  }
   return {
     source: {
       from: (values.from as string[] | undefined) ?? [],
@@ -74,6 +80,7 @@ function settingsOf(values: Parsed["values"], words: readonly string[], machine:
   const [bin, profile] = [text("bin-dir"), text("shell-profile")];
   const socket = values.socket as boolean | undefined;
   const context = values.context as boolean | undefined;
+  const instance = instanceName(values.instance, process.env);
   return {
     init: init === "auto" ? findInit(machine, isSystem ? "system" : "user") : init,
     ...(bin !== undefined && { bin: resolve(bin) }),
@@ -81,6 +88,7 @@ function settingsOf(values: Parsed["values"], words: readonly string[], machine:
     ...(socket !== undefined && { socket }),
     ...(context !== undefined && { context }),
     ...(words.length > 0 && { dockerdArgs: words }),
+    ...(instance !== undefined && { instances: [instance] }),
   };
 }
 
@@ -158,6 +166,7 @@ export const command: Command = {
       ...service,
     },
     socket: { type: "boolean", describe: "start the daemon when a client first calls", ...service },
+    instance: { type: "string", describe: "and an instance of that name beside it (RLKIT_INSTANCE)", ...service },
     now: { type: "boolean", describe: "start the daemon as well", ...service },
     context: { type: "boolean", describe: "the docker client's context (true)" },
     "shell-profile": { type: "string", describe: "write the lines for the shell into this file, too" },

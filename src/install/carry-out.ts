@@ -127,6 +127,7 @@ class Transaction {
             path: step.path,
             sha256: sha256(step.content),
             ...(step.afterwards && { afterwards: step.afterwards }),
+            ...(step.endings && { endings: step.endings }),
           },
     );
     if (restore !== undefined) this.#restores.push(restore);
@@ -194,14 +195,20 @@ class Transaction {
     return "made";
   }
 
-  #command({ argv, what, unless, undo: takenBackBy, keptForData }: StepOf<"command">): Outcome {
+  #command({ argv, what, unless, undo: takenBackBy, keptForData, instance }: StepOf<"command">): Outcome {
     const { machine } = this.#run;
     if (unless !== undefined) {
       const { status, output } = machine.run(unless.argv, neutralEnv);
       if (status === 0 && (unless.prints === undefined || output.trim() === unless.prints)) return "there";
     }
     if (takenBackBy !== undefined) {
-      this.#record({ made: "command", what, undo: takenBackBy, ...(keptForData && { keptForData }) });
+      this.#record({
+        made: "command",
+        what,
+        undo: takenBackBy,
+        ...(keptForData && { keptForData }),
+        ...(instance !== undefined && { instance }),
+      });
     }
     this.#execute(argv);
     return "made";

@@ -6,13 +6,16 @@ export const CONTEXT = "rootless";
 
 const context = (...words: string[]): string[] => ["--context=default", "context", ...words];
 
-/** The docker client's arguments for all that is done about the context. */
+/** An instance's. */
+export const instanceContext = (instance: string): string => `rlkit-${instance}`;
+
+/** The docker client's arguments for all that is done about a context. */
 export const contextArguments = {
   /** Prints its name; fails if there is none. */
-  name: context("inspect", "-f", "{{.Name}}", CONTEXT),
-  create: (runtimeDir: string): string[] =>
-    context("create", CONTEXT, "--docker", `host=unix://${runtimeDir}/docker.sock`, "--description", "Rootless mode"),
-  remove: context("rm", "-f", CONTEXT),
+  name: (name: string): string[] => context("inspect", "-f", "{{.Name}}", name),
+  create: (name: string, socket: string): string[] =>
+    context("create", name, "--docker", `host=unix://${socket}`, "--description", "Rootless mode"),
+  remove: (name: string): string[] => context("rm", "-f", name),
   use: (name: string): string[] => context("use", name),
 } as const;
 

@@ -46,7 +46,7 @@ export async function foreseeInstall(
 ): Promise<{ layout: Layout; source: Source; plan: Plan; entries: readonly Entry[] }> {
   const entries = peekJournal(request.layout(undefined).directory);
   const last = entries.findLast((entry) => "begin" in entry);
-  const settings = { ...last?.settings, ...request.settings };
+  const settings = settingsAfter(last?.settings, request.settings);
   const layout = request.layout(settings.bin);
   const { source } = await resolveSource(request.source, last?.begin, request.env, request.signal);
   const programs = await foresee({ source, layout, signal: request.signal });
@@ -78,12 +78,19 @@ export async function install(request: InstallRequest, progress: Progress): Prom
   }
 }
 
-const planOptions = ({ socket, context, shellProfile, dockerdArgs }: Settings): PlanOptions => ({
+const planOptions = ({ socket, context, shellProfile, dockerdArgs, instances }: Settings): PlanOptions => ({
   socket: socket ?? false,
   context: context ?? true,
   shellProfile,
   dockerdArgs: dockerdArgs ?? [],
+  instances: instances ?? [],
 });
+
+/** What is not said stays as it was; instances are added to those that there are. */
+function settingsAfter(last: Settings = {}, said: Settings): Settings {
+  const instances = [...new Set([...(last.instances ?? []), ...(said.instances ?? [])])];
+  return { ...last, ...said, ...(instances.length > 0 && { instances }) };
+}
 
 async function transact(
   request: InstallRequest,
@@ -93,7 +100,7 @@ async function transact(
 ): Promise<Installed> {
   const { signal } = request;
   const { last } = journal;
-  const settings = { ...last?.settings, ...request.settings };
+  const settings = settingsAfter(last?.settings, request.settings);
   const layout = request.layout(settings.bin);
   const resolved = await resolveSource(request.source, last?.begin, request.env, signal);
   journal.add({ begin: resolved.source, settings });

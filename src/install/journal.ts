@@ -37,6 +37,8 @@ export interface Settings {
   context?: boolean;
   shellProfile?: string;
   dockerdArgs?: readonly string[];
+  /** The names of the instances that start with the session, besides the one without a name. */
+  instances?: readonly string[];
 }
 
 /** Something that may be there, and if it is as described here it is ours. */
@@ -45,8 +47,14 @@ export type Made =
   | { made: "directory"; path: string }
   /** A directory with nothing in it that is not ours. */
   | { made: "tree"; path: string }
-  /** `afterwards`: what is run when the file has been removed. */
-  | { made: "file"; path: string; sha256: string; afterwards?: readonly string[] }
+  /** `endings`, `afterwards`: what is run before the file is removed, and when it has been. */
+  | {
+      made: "file";
+      path: string;
+      sha256: string;
+      afterwards?: readonly string[];
+      endings?: readonly (readonly string[])[];
+    }
   | { made: "link"; path: string; target: string }
   /** Lines in a file of the user's; `created`: there was no such file before. */
   | { made: "block"; path: string; text: string; created: boolean }
@@ -55,7 +63,7 @@ export type Made =
   /** What was in the way, under another name. */
   | { made: "backup"; path: string; backup: string }
   /** A command was run; `undo` takes back what it did. `what` names that. */
-  | { made: "command"; what: string; undo: readonly string[]; keptForData?: true };
+  | { made: "command"; what: string; undo: readonly string[]; keptForData?: true; instance?: string };
 
 /** A run begins; without `end` after it, it was interrupted. */
 interface Begin {

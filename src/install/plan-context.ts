@@ -1,5 +1,5 @@
 import { dirname, join } from "node:path";
-import { CONTEXT, contextArguments } from "./docker-context.ts";
+import { CONTEXT, contextArguments, instanceContext } from "./docker-context.ts";
 import type { InstallFacts } from "./facts.ts";
 import type { Layout } from "./layout.ts";
 import type { PlanOptions, Programs } from "./plan.ts";
@@ -11,8 +11,13 @@ function clientOf({ docker }: InstallFacts, programs: Programs, { bin }: Layout)
   return programs.onPath ? join(programs.directory, "docker") : join(bin, "docker");
 }
 
-/** The steps for the docker client's context. */
-export function contextSteps(facts: InstallFacts, programs: Programs, layout: Layout): Step[] {
+/** The steps for the docker client's contexts: that of the instance without a name is the one in use. */
+export function contextSteps(
+  facts: InstallFacts,
+  programs: Programs,
+  layout: Layout,
+  instances: readonly string[],
+): Step[] {
   const docker = clientOf(facts, programs, layout);
   if (docker === undefined) return [];
   const { dockerConfig, runtimeDir, currentContext } = facts;
@@ -26,14 +31,7 @@ export function contextSteps(facts: InstallFacts, programs: Programs, layout: La
   return [
     ...[directory, join(directory, "contexts"), join(directory, "contexts", "meta")].map(parent),
     { do: "settings", path: dockerConfig, why: "the docker client keeps the context in use in it" },
-    {
-      do: "command",
-      what: `the docker context ${CONTEXT}`,
-      argv: [docker, ...contextArguments.create(runtimeDir)],
-      unless: { argv: [docker, ...contextArguments.name] },
-      undo: [docker, ...contextArguments.remove],
-      why: "the docker client finds the daemon",
-    },
+    contextStep(docker, CONTEXT, join(runtimeDir, "docker.sock")),
     {
       do: "command",
       what: `the docker context ${CONTEXT}, in use`,
@@ -42,8 +40,21 @@ export function contextSteps(facts: InstallFacts, programs: Programs, layout: La
       undo: [docker, ...contextArguments.use(currentContext === CONTEXT ? "default" : currentContext)],
       why: "the docker client takes it when nothing else is said",
     },
+    ...instances.map((instance) => ({
+      ...contextStep(docker, instanceContext(instance), join(runtimeDir, `docker-${instance}.sock`)),
+      instance,
+    })),
   ];
 }
+
+const contextStep = (docker: string, name: string, socket: string): Step => ({
+  do: "command",
+  what: `the docker context ${name}`,
+  argv: [docker, ...contextArguments.create(name, socket)],
+  unless: { argv: [docker, ...contextArguments.name(name)] },
+  undo: [docker, ...contextArguments.remove(name)],
+  why: "the docker client finds the daemon",
+});
 
 /** What is to be said about finding the daemon. */
 export function contextNotes(

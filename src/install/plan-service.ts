@@ -13,10 +13,15 @@ interface ServiceSteps {
 }
 
 /** The steps for the init of the machine. */
-export function serviceSteps(layout: Layout, facts: InstallFacts, service: Service): ServiceSteps {
+export function serviceSteps(
+  layout: Layout,
+  facts: InstallFacts,
+  service: Service,
+  instances: readonly string[],
+): ServiceSteps {
   switch (facts.init) {
     case "systemd":
-      return systemdSteps(layout, facts, service);
+      return systemdSteps(layout, facts, service, instances);
     case "openrc":
       return openrcSteps(layout, facts, service);
     case "runit":
@@ -31,10 +36,15 @@ export function serviceSteps(layout: Layout, facts: InstallFacts, service: Servi
   }
 }
 
-function systemdSteps({ scope, units }: Layout, { user, lingers }: InstallFacts, service: Service): ServiceSteps {
+function systemdSteps(
+  { scope, units }: Layout,
+  { user, lingers }: InstallFacts,
+  service: Service,
+  instances: readonly string[],
+): ServiceSteps {
   const isSystem = scope === "system";
   const systemctl = [...(isSystem ? asUser(user) : []), "systemctl", "--user"];
-  const unit = (name: string, content: string, why: string): Step => ({
+  const unit = (name: string, content: string, why: string): Step & { do: "file" } => ({
     do: "file",
     path: join(units, name),
     content,
@@ -42,26 +52,35 @@ function systemdSteps({ scope, units }: Layout, { user, lingers }: InstallFacts,
     why,
     afterwards: [...systemctl, "daemon-reload"],
   });
+  const enable = (name: string, others: readonly string[] = []): Step => ({
+    do: "command",
+    what: isSystem ? `${name}, enabled for ${user.name}` : `${name}, enabled`,
+    argv: [...systemctl, "enable", name],
+    unless: { argv: [...systemctl, "is-enabled", name], prints: "enabled" },
+    undo: [...systemctl, "disable", "--now", ...new Set([name, ...others])],
+    why: "it starts with the user's session",
+  });
   const enabled = service.socket ? "docker.socket" : "docker.service";
   const logout = `the daemon ends when ${user.name} logs out; to have it start with the machine: sudo loginctl enable-linger ${user.name}`;
   return {
     steps: [
       ...(isSystem ? lingerSteps(user) : []),
       unit("docker.service", dockerService(service), "the service of the user's systemd"),
-      unit("rlkit@.service", instanceService(service), "for instances of their own: systemctl --user start rlkit@NAME"),
+      {
+        ...unit("rlkit@.service", instanceService(service), "for instances of their own, rlkit@NAME"),
+        // Instances that somebody has started or enabled by hand end with it.
+        endings: [
+          [...systemctl, "stop", "rlkit@*.service"],
+          [...systemctl, "disable", "rlkit@.service"],
+        ],
+      },
       ...(service.socket ? [unit("docker.socket", dockerSocket(), "it starts the daemon at the first call")] : []),
       ...(isSystem ? [] : [wantsDirectory(units, service)]),
-      {
-        do: "command",
-        what: isSystem ? `${enabled}, enabled for ${user.name}` : `${enabled}, enabled`,
-        argv: [...systemctl, "enable", enabled],
-        unless: { argv: [...systemctl, "is-enabled", enabled], prints: "enabled" },
-        undo: [...systemctl, "disable", "--now", ...new Set([enabled, "docker.service"])],
-        why: "it starts with the user's session",
-      },
+      enable(enabled, ["docker.service"]),
+      ...instances.map((instance) => ({ ...enable(`rlkit@${instance}.service`), instance })),
     ],
     notes: lingers || isSystem ? [] : [logout],
-    start: [...systemctl, "start", enabled],
+    start: [...systemctl, "start", enabled, ...instances.map((instance) => `rlkit@${instance}.service`)],
   };
 }
 

@@ -28,7 +28,7 @@ const unpacked: Programs = {
   onPath: false,
 };
 const onPath: Programs = { directory: "/usr/sbin", names: ["dockerd"], version: undefined, onPath: true };
-const options: PlanOptions = { socket: false, context: true, shellProfile: undefined, dockerdArgs: [] };
+const options: PlanOptions = { socket: false, context: true, shellProfile: undefined, dockerdArgs: [], instances: [] };
 const mine = userLayout({ home: "/home/alice", env: {}, bin: undefined });
 
 /** A step in a few words. */
@@ -92,6 +92,20 @@ test("with a socket, that is what is enabled and started", () => {
       "run systemctl --user enable docker.socket",
     ]),
   );
+});
+
+test("an instance has its unit enabled, and a context", () => {
+  const plan = planInstall(mine, facts, unpacked, { ...options, instances: ["ci"] });
+  const own = plan.steps.filter((step) => step.do === "command" && step.instance === "ci");
+  expect(own.map(brief)).toEqual([
+    "run systemctl --user enable rlkit@ci.service",
+    "run /home/alice/bin/docker --context=default context create rlkit-ci --docker host=unix:///run/user/1000/docker-ci.sock --description Rootless mode",
+  ]);
+  expect(own.map((step) => step.do === "command" && step.undo?.join(" "))).toEqual([
+    "systemctl --user disable --now rlkit@ci.service",
+    "/home/alice/bin/docker --context=default context rm -f rlkit-ci",
+  ]);
+  expect(plan.start?.join(" ")).toBe("systemctl --user start docker.service rlkit@ci.service");
 });
 
 test("for all the machine: sub-ids that nobody has, lingering, the unit, and nothing in the user's home", () => {

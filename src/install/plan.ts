@@ -25,6 +25,8 @@ export interface PlanOptions {
   context: boolean;
   shellProfile: string | undefined;
   dockerdArgs: readonly string[];
+  /** The names of further instances that start with the session. */
+  instances: readonly string[];
 }
 
 /** Everything that an installation is to make; pure. */
@@ -41,7 +43,7 @@ export function planInstall(layout: Layout, facts: InstallFacts, programs: Progr
     socket: options.socket,
   };
   const lines = shellLines({ bin: linked, ...facts });
-  const withService = serviceSteps(layout, facts, service);
+  const withService = serviceSteps(layout, facts, service, options.instances);
   return {
     steps: [
       ...(programs.onPath ? [] : linkSteps(layout, facts, programs)),
@@ -51,7 +53,7 @@ export function planInstall(layout: Layout, facts: InstallFacts, programs: Progr
         ? [environmentStep(layout.environmentFile, linked)]
         : []),
       ...(options.shellProfile === undefined ? [] : [profileStep(options.shellProfile, linked, facts)]),
-      ...(isSystem || !options.context ? [] : contextSteps(facts, programs, layout)),
+      ...(isSystem || !options.context ? [] : contextSteps(facts, programs, layout, options.instances)),
     ],
     // An administrator is not who will use it.
     shellLines: options.shellProfile === undefined && !isSystem ? lines : [],

@@ -5,6 +5,7 @@ import { gatherDockerFacts } from "../host/docker-facts.ts";
 import type { Machine } from "../host/machine.ts";
 import { findRunning } from "../launch/running.ts";
 import { resolveRunOptions } from "../options/run-options.ts";
+import { dockerStateDir } from "../profiles/docker.ts";
 import { removeIfEmpty } from "./disk.ts";
 import { rlkitPath } from "./facts.ts";
 
@@ -19,19 +20,27 @@ export interface DockerData {
   stateDir: string;
 }
 
-/** Where dockerd's data are: as its configuration says, or where they usually are. */
+/** Where an instance's data are: as dockerd's configuration says, or where they usually are. */
 export function dockerData(
+  instance: string | undefined,
   defaults: Parameters<typeof resolveRunOptions>[0]["values"],
   env: NodeJS.ProcessEnv,
   { uid, home }: { uid: number; home: string },
 ): DockerData {
-  const options = resolveRunOptions({ values: defaults, command: ["dockerd", "--storage-driver=vfs"] }, env, "/");
+  const values = { ...defaults, instance };
+  const command = ["dockerd", "--storage-driver=vfs"];
+  const options = resolveRunOptions({ values, command }, { ...env, RLKIT_INSTANCE: undefined }, "/");
   const { settings, runtimeDir, configFile } = gatherDockerFacts(options, uid, home);
+  const stateDir = dockerStateDir(runtimeDir.path, instance);
+  if (instance !== undefined) {
+    const others = [join(runtimeDir.path, `docker-${instance}`)];
+    return { dataRoot: settings.dataRoot, others, emptied: [], stateDir };
+  }
   return {
     dataRoot: settings.dataRoot,
     others: [join(runtimeDir.path, "docker"), join(dirname(configFile), "key.json")],
     emptied: [join(home, ".docker", "run"), dirname(configFile)],
-    stateDir: join(runtimeDir.path, "dockerd-rootless"),
+    stateDir,
   };
 }
 

@@ -3,8 +3,15 @@ import type { Machine } from "../host/machine.ts";
 /** One thing that an installation makes. */
 export type Step = { why: string } & (
   | { do: "directory"; path: string; mode: number }
-  /** `afterwards` is run when the file has been written, and when it has been removed. */
-  | { do: "file"; path: string; content: string; mode: number; afterwards?: readonly string[] }
+  /** `afterwards` is run when the file has been written, and when it has been removed; `endings` before it is removed. */
+  | {
+      do: "file";
+      path: string;
+      content: string;
+      mode: number;
+      afterwards?: readonly string[];
+      endings?: readonly (readonly string[])[];
+    }
   | { do: "link"; path: string; target: string }
   /** Lines in a file that is the user's. */
   | { do: "block"; path: string; text: string }
@@ -21,6 +28,8 @@ export type Step = { why: string } & (
       undo?: readonly string[];
       /** It is not taken back as long as there are data that need it. */
       keptForData?: true;
+      /** The instance that it is for; it is taken back with that. */
+      instance?: string;
     }
 );
 

@@ -78,6 +78,9 @@ function undoFile({ path, afterwards }: EntryOf<"file">, all: readonly Made[], {
     keep(done, `${path}: it is not as it was installed`);
     return;
   }
+  // One that an administrator wrote for several users has an entry of each.
+  const endings = all.flatMap((entry) => (entry.made === "file" && entry.path === path ? (entry.endings ?? []) : []));
+  for (const argv of new Map(endings.map((words) => [words.join(" "), words])).values()) run(argv, neutralEnv);
   removeFile(path);
   done.removed.push(path);
   if (afterwards !== undefined) run(afterwards, neutralEnv);

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { type Machine, thisMachine } from "../host/machine.ts";
-import { isAbove, Journal, type Made, peekJournal } from "./journal.ts";
+import { type Entry, isAbove, Journal, type Made, peekJournal } from "./journal.ts";
 import type { Layout } from "./layout.ts";
 import { type Undone, undoAll } from "./undo.ts";
 
@@ -38,6 +38,41 @@ export async function uninstall(
     journal.close();
   }
 }
+
+/**
+ * Takes back what an installation has made for one instance. Resolves to what was removed, and what not; undefined if there is no such
+ * instance.
+ */
+export async function uninstallInstance(
+  { directory }: Layout,
+  env: Machine["env"],
+  instance: string,
+): Promise<Undone | undefined> {
+  const journal = await Journal.find(directory);
+  if (journal === undefined) return undefined;
+  try {
+    const ofIt = (entry: Entry): boolean => "made" in entry && entry.made === "command" && entry.instance === instance;
+    if (!instancesOf(journal.entries).includes(instance)) return undefined;
+    const made = journal.entries.filter((entry): entry is Made => ofIt(entry));
+    const done = undoAll(made, thisMachine(env, journal.lock));
+    journal.rewrite(journal.entries.filter((entry) => !ofIt(entry)).map((entry) => without(entry, instance)));
+    return done;
+  } finally {
+    journal.close();
+  }
+}
+
+function without(entry: Entry, instance: string): Entry {
+  if (!("begin" in entry)) return entry;
+  const instances = entry.settings.instances?.filter((name) => name !== instance);
+  return { ...entry, settings: { ...entry.settings, ...(instances && { instances }) } };
+}
+
+const instancesOf = (entries: readonly Entry[]): readonly string[] =>
+  entries.findLast((entry) => "begin" in entry)?.settings.instances ?? [];
+
+/** The names of the instances that are installed, besides the one without a name. */
+export const installedInstances = ({ directory }: Layout): readonly string[] => instancesOf(peekJournal(directory));
 
 const holds = (entry: Made, directory: string): boolean => entry.made === "directory" && isAbove(entry.path, directory);
 

@@ -14,7 +14,7 @@ import type { Profile } from "./profile.ts";
 import { storageDrivers } from "./storage.ts";
 
 /** The directory that dockerd-rootless.sh uses too, and where `docker`'s and nerdctl's tools look for child_pid. */
-const dockerStateDir = (runtimeDir: string, instance: string | undefined): string =>
+export const dockerStateDir = (runtimeDir: string, instance: string | undefined): string =>
   join(runtimeDir, instance === undefined ? "dockerd-rootless" : `dockerd-rootless-${instance}`);
 
 /** The variables with which a docker client finds this daemon. */

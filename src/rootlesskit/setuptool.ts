@@ -292,13 +292,13 @@ function notStarted({ name, machine, bin, home }: Setting, said: string): never 
 
 const context = ({ machine, bin }: Setting, args: readonly string[]) => machine.run([dockerBeside(bin), ...args]);
 
-const hasContext = (setting: Setting): boolean => context(setting, contextArguments.name).status === 0;
+const hasContext = (setting: Setting): boolean => context(setting, contextArguments.name(CONTEXT)).status === 0;
 
 function useContext(setting: Setting): void {
   if (hasContext(setting)) info(`CLI context "${CONTEXT}" already exists`);
   else {
     info(`Creating CLI context "${CONTEXT}"`);
-    context(setting, contextArguments.create(setting.runtimeDir));
+    context(setting, contextArguments.create(CONTEXT, `${setting.runtimeDir}/docker.sock`));
   }
   info(`Using CLI context "${CONTEXT}"`);
   context(setting, contextArguments.use(CONTEXT));
@@ -326,7 +326,7 @@ function uninstall(setting: Setting): number {
     info(`systemd not detected, ${SCRIPT} needs to be stopped manually:`);
   }
   if (hasContext(setting)) {
-    context(setting, contextArguments.remove);
+    context(setting, contextArguments.remove(CONTEXT));
     info(`Deleted CLI context "${CONTEXT}"`);
   }
   context(setting, contextArguments.use("default"));

@@ -59,10 +59,14 @@ export async function trySystemd(suite: string): Promise<string[]> {
     await until(() => answers(user), { what: "the container after a reboot", deadline: 60_000, every: 500 });
   });
   await step("an instance beside it", async () => {
-    await user("systemctl --user start rlkit@ci", 60_000);
-    const root = await user('eval "$(rlkit env --instance=ci)"; docker info --format "{{.DockerRootDir}}"');
+    await user("rlkit install --instance=ci --now", 60_000);
+    const root = await user('docker --context=rlkit-ci info --format "{{.DockerRootDir}}"');
     if (!root.trim().endsWith("/docker-ci")) throw new Error(root);
-    await user("systemctl --user stop rlkit@ci && rlkit run --net=none -- rm -rf ~/.local/share/docker-ci", 60_000);
+    await user("rlkit uninstall --instance=ci --purge", 60_000);
+    const left = await user(
+      "ls -d ~/.local/share/docker-ci; docker context ls -q | grep rlkit-ci; pgrep -f '[i]nstance=ci' || :",
+    );
+    if (left !== "") throw new Error(left);
   });
   await step("three containers", () =>
     user("for i in 1 2 3; do docker run -d --init --name c$i cell sleep 1000 || exit; done"),
