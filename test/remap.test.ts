@@ -7,6 +7,7 @@ import { describe, expect, test } from "vitest";
 import { leftovers } from "./helpers/left.ts";
 import { type Result, ROOT, rlkit, start, tree } from "./helpers/run.ts";
 import { testUser, type User } from "./helpers/user.ts";
+import { until } from "./helpers/wait.ts";
 
 type Line = readonly [inside: number, outside: number, length: number];
 
@@ -129,6 +130,27 @@ describe("rlkit run --map=remap:USER", () => {
     const { code, stdout } = await run(other, "run", "--net=none", `--map=remap:${user.name}`, "--", ...show);
     expect({ code, lines: mapLines(stdout) }).toEqual({ code: 0, lines: real });
   });
+
+  test.each([[[]], [["--instance=ci"]], [["--pidns"]]])(
+    "%j: it is found, entered and stopped by who started it, and nobody else",
+    async (options) => {
+      await using other = await testUser(); // first: useradd(8) sorts the lines of both files
+      await using user = await remapped();
+      const sleep = ["sh", "-c", "echo ready; exec sleep 60"];
+      await using running = rlkit(user, ["run", "--net=none", ...options, `--map=remap:${user.name}`, "--", ...sleep]);
+      await until(() => running.stdout.includes("ready"), { what: running.stderr });
+      const named = options.filter((option) => option.startsWith("--instance"));
+      const inside = await run(user, "exec", ...named, "--", ...show);
+      expect({ code: inside.code, lines: mapLines(inside.stdout) }).toEqual({ code: 0, lines: real });
+      expect((await run(user, "status", ...named)).stdout).toContain("target     sh (pid ");
+      const none = await run(user, "status", "--instance=web");
+      expect(none.stderr).toContain("no instance web is running");
+      expect((await run(other, "exec", "--", "id")).stderr).toContain("nothing of this user's is running");
+      expect(await run(user, "stop", ...named)).toMatchObject({ code: 0 });
+      await running.result();
+      expect(await leftovers(user)).toEqual([]);
+    },
+  );
 
   test("rlkit plan shows the maps", async () => {
     await using user = await remapped();

@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { join } from "node:path";
-import { RlkitError } from "../errors.ts";
+import { basename, dirname, join } from "node:path";
+import { isErrno, RlkitError } from "../errors.ts";
 import type { Environment } from "../options/run-options.ts";
 import { Clone } from "../plan/operations.ts";
+import { readProcess } from "../supervisor/processes.ts";
 
 /** A running instance, seen from outside. */
 export interface Running {
@@ -35,13 +36,41 @@ function foreignNamespaces(pid: number): number {
   return flags;
 }
 
+/**
+ * The environment of an `rlkit-ns init`. Where this user's uid is not in its maps it belongs to somebody else, and this can't be read; the
+ * supervisor above it is still this user's, and holds the lock of the state directory.
+ */
+function environment(pid: number): Environment {
+  try {
+    const entries = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0").filter(Boolean);
+    return Object.fromEntries(entries.map((entry) => [entry.split("=", 1)[0], entry.slice(entry.indexOf("=") + 1)]));
+  } catch (error) {
+    if (!isErrno(error, "EACCES")) throw error;
+    const stateDir = lockedBy(readProcess(pid)?.parent ?? 0);
+    if (stateDir === undefined) throw error;
+    const instance = /^(?:rlkit|dockerd-rootless)-(.*\D.*)$/.exec(basename(stateDir))?.[1];
+    return { ROOTLESSKIT_STATE_DIR: stateDir, ...(instance !== undefined && { RLKIT_INSTANCE: instance }) };
+  }
+}
+
+/** The directory whose file `lock` a process has open. */
+function lockedBy(pid: number): string | undefined {
+  const fds = `/proc/${pid}/fd`;
+  const paths = readdirSync(fds).map((fd) => {
+    try {
+      return readlinkSync(join(fds, fd));
+    } catch {
+      return ""; // closed meanwhile
+    }
+  });
+  const lock = paths.find((path) => path.startsWith("/") && basename(path) === "lock");
+  return lock === undefined ? undefined : dirname(lock);
+}
+
 function inspect(stateDir: string): Running {
   try {
     const pid = Number(readFileSync(join(stateDir, "child_pid"), "utf8"));
-    const entries = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0").filter(Boolean);
-    const env = Object.fromEntries(
-      entries.map((entry) => [entry.split("=", 1)[0], entry.slice(entry.indexOf("=") + 1)]),
-    );
+    const env = environment(pid);
     // A killed run leaves its child_pid, and the number may be somebody else's by now.
     if (env.ROOTLESSKIT_STATE_DIR !== stateDir) throw new Error(`pid ${pid} is another program by now`);
     return { stateDir, pid, env, namespaces: foreignNamespaces(pid) };
@@ -56,7 +85,7 @@ function stateDirs(): string[] {
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
     try {
       if (!readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith("rlkit-ns\0init\0")) continue;
-      const dir = /(?:^|\0)ROOTLESSKIT_STATE_DIR=([^\0]*)/.exec(readFileSync(`/proc/${pid}/environ`, "utf8"))?.[1];
+      const dir = environment(Number(pid)).ROOTLESSKIT_STATE_DIR;
       if (dir) found.add(dir);
     } catch {
       // Another user's, or it has just ended.
