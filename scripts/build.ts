@@ -32,6 +32,7 @@ const later = [
   "pino-pretty",
   "prom-client",
   "tar-stream",
+  "undici",
   "yargs",
 ];
 

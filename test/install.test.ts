@@ -9,6 +9,7 @@ import { answering, dockerOutput } from "./helpers/docker.ts";
 import { loginEnvironment } from "./helpers/environment.ts";
 import { type FileServer, fileServer } from "./helpers/file-server.ts";
 import { leftovers } from "./helpers/left.ts";
+import { proxyServer } from "./helpers/proxy.ts";
 import { expectRefusal } from "./helpers/refusal.ts";
 import { type Result, type Running, rlkit, start } from "./helpers/run.ts";
 import { realDocker, smallDocker, tarball } from "./helpers/tarballs.ts";
@@ -168,6 +169,38 @@ describe("downloads", () => {
     expect(server.requests).toContain(`GET ${path} bytes=200-`);
     await output("uninstall");
     expect(await snapshot()).toEqual(before);
+  });
+
+  test("by way of the environment's proxy, but to the hosts of no_proxy", async () => {
+    await using proxy = await proxyServer({ password: "secret" });
+    const http_proxy = `me:secret@${proxy.address}`;
+    await using direct = started(["install", ...from], { http_proxy, no_proxy: "localhost,127.0.0.1" });
+    expect(await direct.result()).toMatchObject({ code: 0, stderr: "" });
+    expect(proxy.requests).toEqual([]);
+    await output("uninstall");
+    await using made = started(["install", ...from], { http_proxy });
+    expect(await made.result()).toMatchObject({ code: 0, stderr: "" });
+    expect(proxy.requests).toContain(`GET ${server.url}/docker-${VERSION}.tgz`);
+    expect(await readFile(inHome("bin/dockerd"), "utf8")).toContain(VERSION);
+  });
+
+  test("a proxy that is not there, or wants a password, is named in the sentence", async () => {
+    await using proxy = await proxyServer({ password: "secret" });
+    const says = async (env: Record<string, string>, ...args: string[]): Promise<string> => {
+      await using running = started(["install", ...args], env);
+      const { code, stderr } = await running.result();
+      expect(code).toBe(125);
+      return stderr;
+    };
+    const gone = await says({ http_proxy: "http://me:secret@127.0.0.1:1" }, ...from);
+    expect(gone).toContain("the server refuses the connection, by way of the proxy http://…@127.0.0.1:1");
+    expect(await says({ http_proxy: proxy.address }, ...from)).toContain("the proxy wants a name and a password");
+    const secure = ["--version=27.3.1", "--mirror=https://127.0.0.1:9443"];
+    expect(await says({ https_proxy: proxy.address }, ...secure)).toContain("the proxy wants a name and a password");
+    expect(proxy.requests).toContain("CONNECT 127.0.0.1:9443");
+    expect(await says({ ALL_PROXY: "socks5://me:secret@127.0.0.1:1" }, ...from)).toContain(
+      "ALL_PROXY=socks5://…@127.0.0.1:1 is no proxy that can be used here",
+    );
   });
 
   test("what is left of a download goes with uninstall", async () => {

@@ -10,6 +10,7 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import type { Response } from "undici";
 import { RlkitError } from "../errors.ts";
 import { onDisk, removeFile, syncDirectory, writeAll, writeWhole } from "./disk.ts";
 import { fetchFrom, httpProblem, NetworkCut } from "./http.ts";

@@ -1,4 +1,6 @@
+import type { Dispatcher, Response } from "undici";
 import { RlkitError } from "../errors.ts";
+import { type Proxies, proxiesIn, withoutPassword } from "./proxy.ts";
 
 /** Without a byte for so long, a connection counts as cut. */
 const STALLED = 30_000; // milliseconds
@@ -34,18 +36,29 @@ interface Answer {
   chunks: AsyncIterable<Uint8Array>;
 }
 
-/** Asks a web server, following its redirections, but none from https to http. */
+/** What carries requests to the proxies; plain ones are not tunneled, as proxies allow that to port 443 alone. */
+async function dispatcherTo({ http = "", https = "", none = "" }: Proxies): Promise<Dispatcher> {
+  const { EnvHttpProxyAgent } = await import("undici");
+  return new EnvHttpProxyAgent({ httpProxy: http, httpsProxy: https, noProxy: none, proxyTunnel: false });
+}
+
+/** Asks a web server, by the environment's proxy if it names one, following redirections, but none from https to http. */
 export async function fetchFrom(url: string, { headers = {}, signal }: Request): Promise<Answer> {
+  const { fetch } = await import("undici");
+  const proxies = proxiesIn(process.env);
+  const dispatcher = proxies === undefined ? undefined : await dispatcherTo(proxies);
+  const proxy = url.startsWith("https:") ? proxies?.https : proxies?.http;
+  const by = proxy === undefined ? "" : `, by way of the proxy ${withoutPassword(proxy)}`;
   const stall = new AbortController();
   const timer = setTimeout(() => stall.abort(), STALLED);
   const cut = (error: unknown): never => {
     clearTimeout(timer);
     if (signal.aborted) throw error;
-    throw new NetworkCut(stall.signal.aborted ? `nothing came for ${STALLED / 1000} seconds` : reasonOf(error), {
-      cause: error,
-    });
+    const reason = stall.signal.aborted ? `nothing came for ${STALLED / 1000} seconds` : reasonOf(error);
+    throw new NetworkCut(`${reason}${by}`, { cause: error });
   };
-  const response = await fetch(url, { headers, signal: AbortSignal.any([signal, stall.signal]) }).catch(cut);
+  const asked = { headers, signal: AbortSignal.any([signal, stall.signal]), ...(dispatcher && { dispatcher }) };
+  const response = await fetch(url, asked).catch(cut);
   if (url.startsWith("https:") && !response.url.startsWith("https:")) {
     throw new RlkitError("DOWNLOAD", `${url} leads to ${response.url}, which is not encrypted`, {
       hint: "name an address that is encrypted all the way, or the file's checksum: --sha256",
@@ -68,8 +81,12 @@ export async function fetchFrom(url: string, { headers = {}, signal }: Request):
 }
 
 function reasonOf(error: unknown): string {
-  const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
-  return reasons[cause?.code ?? ""] ?? cause?.message ?? (error as Error).message;
+  let cause = error as NodeJS.ErrnoException;
+  while (cause.cause instanceof Error) cause = cause.cause;
+  const status = /\((\d{3})\)/.exec(cause.message)?.[1]; // of the proxy: a server's own is no error of fetch
+  if (status === "407") return "the proxy wants a name and a password (http://NAME:PASSWORD@HOST:PORT)";
+  if (status !== undefined) return `the proxy refuses (status ${status})`;
+  return reasons[cause.code ?? ""] ?? cause.message;
 }
 
 /** A status other than success, as an error; those of a server in trouble may be over soon. */
