@@ -453,7 +453,27 @@ test("a second run says what is there, and changes nothing", async () => {
 });
 
 test("nothing is installed, and there are no data: uninstall says so", async () => {
-  expect(await output("uninstall")).toBe("Nothing is installed.\n");
+  for (const options of [[], ["--purge"]])
+    expect(await output("uninstall", ...options)).toBe("Nothing is installed.\n");
+});
+
+test("data of instances are purged by their names, and named until then", async () => {
+  const ofDockerd = async (name: string): Promise<string> => {
+    const path = inHome(`.local/share/${name}`);
+    await execute("install", ["-d", "-o", String(user.uid), path, join(path, "vfs")]);
+    return path;
+  };
+  const [usual, ci] = [await ofDockerd("docker"), await ofDockerd("docker-ci")];
+  await mkdir(inHome(".local/share/docker-compose"));
+  await execute("chown", ["-R", `${user.uid}`, inHome(".local")]);
+  const remains = (path: string, option = ""): string =>
+    `Images, containers and volumes remain in ${path}; to remove them: rlkit uninstall --purge${option}\n`;
+  const none = "Nothing is installed.\n";
+  expect(await output("uninstall")).toBe(`${none}${remains(usual)}${remains(ci, " --instance=ci")}`);
+  const gone = `Images, containers and volumes are gone: ${usual}\n`;
+  expect(await output("uninstall", "--purge")).toBe(`${none}${gone}${remains(ci, " --instance=ci")}`);
+  expect(await output("uninstall", "--purge", "--instance=ci")).toContain(`are gone: ${ci}\n`);
+  expect(await readdir(inHome(".local/share"))).toEqual(["docker-compose"]);
 });
 
 /** Pseudo-random numbers from 0 to 1 that are the same in each run (Lehmer). */

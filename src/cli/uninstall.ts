@@ -3,7 +3,15 @@ import { currentUser } from "../host/idmap-facts.ts";
 import { thisMachine } from "../host/machine.ts";
 import type { Layout } from "../install/layout.ts";
 import { printUninstalled } from "../install/print.ts";
-import { checkUnused, type DockerData, dockerData, isRunning, purge, remaining } from "../install/purge.ts";
+import {
+  checkUnused,
+  type DockerData,
+  dockerData,
+  instancesWithData,
+  isRunning,
+  purge,
+  remaining,
+} from "../install/purge.ts";
 import { installedInstances, stopsService, uninstall, uninstallInstance } from "../install/uninstall.ts";
 import { instanceName } from "../options/instance-name.ts";
 import { printed } from "../output.ts";
@@ -25,14 +33,21 @@ async function run({ values, command: words }: Parsed): Promise<number> {
   const layout = layoutFor(values, process.env)(undefined);
   const instance = instanceName(values.instance, process.env);
   if (instance !== undefined) return await runForInstance(layout, instance, { isSystem, isPurged });
-  const data = isSystem ? [] : [undefined, ...installedInstances(layout)].map(dataOf);
+  const installed = installedInstances(layout);
+  const data = isSystem ? [] : [undefined, ...installed].map(dataOf);
   if (isPurged && !stopsService(layout)) data.forEach(checkUnused);
-  const purgeAll = (): void => {
+  const withData = data.filter(hasData);
+  const done = await uninstall(layout, process.env, () => {
     if (isPurged) for (const each of data) purge(each, thisMachine(process.env));
-  };
-  const done = await uninstall(layout, process.env, purgeAll);
+  });
   printed(done === undefined ? "Nothing is installed.\n" : printUninstalled(done, process.env.HOME ?? ""));
-  return printData(data, isPurged);
+  const others = data
+    .slice(0, 1)
+    .flatMap(instancesWithData)
+    .filter((name) => !installed.includes(name));
+  if (isPurged) printGone(withData);
+  printRemaining([...(isPurged ? [] : data), ...others.map(dataOf)]);
+  return 0;
 }
 
 async function runForInstance(
@@ -44,9 +59,14 @@ async function runForInstance(
   printed(
     done === undefined ? `No instance ${instance} is installed.\n` : printUninstalled(done, process.env.HOME ?? ""),
   );
-  const data = isSystem ? [] : [dataOf(instance)];
-  if (isPurged) for (const each of data) purge(each, thisMachine(process.env));
-  return printData(data, isPurged, ` --instance=${instance}`);
+  if (isSystem) return 0;
+  const data = dataOf(instance);
+  const withData = [data].filter(hasData);
+  if (isPurged) {
+    purge(data, thisMachine(process.env));
+    printGone(withData);
+  } else printRemaining([data]);
+  return 0;
 }
 
 function dataOf(instance: string | undefined): DockerData {
@@ -55,20 +75,22 @@ function dataOf(instance: string | undefined): DockerData {
   return dockerData(instance, defaults, process.env, { uid, home: process.env.HOME || home });
 }
 
-function printData(data: readonly DockerData[], isPurged: boolean, option = ""): number {
-  for (const each of data) {
-    if (isPurged) printed(`Images, containers and volumes are gone: ${each.dataRoot}\n`);
-    else printRemaining(each, option);
-  }
-  return 0;
+const hasData = ({ dataRoot }: DockerData): boolean => remaining(dataRoot).length > 0;
+
+function printGone(data: readonly DockerData[]): void {
+  for (const { dataRoot } of data) printed(`Images, containers and volumes are gone: ${dataRoot}\n`);
 }
 
-function printRemaining(data: DockerData, option: string): void {
-  if (isRunning(data))
-    printed(`dockerd still runs, as no service of rlkit install's started it; to stop it: rlkit stop${option}\n`);
-  if (remaining(data.dataRoot).length === 0) return;
-  const line = `rlkit uninstall --purge${option}`;
-  printed(`Images, containers and volumes remain in ${data.dataRoot}; to remove them: ${line}\n`);
+function printRemaining(data: readonly DockerData[]): void {
+  for (const each of data) {
+    const option = each.instance === undefined ? "" : ` --instance=${each.instance}`;
+    if (isRunning(each)) {
+      printed(`dockerd still runs, as no service of rlkit install's started it; to stop it: rlkit stop${option}\n`);
+    }
+    if (!hasData(each)) continue;
+    const line = `rlkit uninstall --purge${option}`;
+    printed(`Images, containers and volumes remain in ${each.dataRoot}; to remove them: ${line}\n`);
+  }
 }
 
 /** `rlkit uninstall`: takes back what `rlkit install` has made. */

@@ -11,6 +11,8 @@ import { rlkitPath } from "./facts.ts";
 
 /** What dockerd has written for this user. */
 export interface DockerData {
+  /** By its name, if it has one. */
+  instance: string | undefined;
   dataRoot: string;
   /** What dockerd has written elsewhere: pids and sockets, and, before version 23, a key. */
   others: readonly string[];
@@ -34,9 +36,10 @@ export function dockerData(
   const stateDir = dockerStateDir(runtimeDir.path, instance);
   if (instance !== undefined) {
     const others = [join(runtimeDir.path, `docker-${instance}`)];
-    return { dataRoot: settings.dataRoot, others, emptied: [], stateDir };
+    return { instance, dataRoot: settings.dataRoot, others, emptied: [], stateDir };
   }
   return {
+    instance,
     dataRoot: settings.dataRoot,
     others: [join(runtimeDir.path, "docker"), join(dirname(configFile), "key.json")],
     emptied: [join(home, ".docker", "run"), dirname(configFile)],
@@ -98,14 +101,25 @@ function checkIsData(dataRoot: string): void {
   });
 }
 
-/** undefined for a directory of one of the sub-ids, which only its owner may read. */
+/** undefined for a directory of one of the sub-ids, which only its owner may read, and for what is none. */
 function readNames(directory: string): string[] | undefined {
   try {
     return readdirSync(directory);
   } catch (error) {
-    if (isErrno(error, "EACCES")) return undefined;
+    if (isErrno(error, "EACCES") || isErrno(error, "ENOTDIR")) return undefined;
     throw error;
   }
+}
+
+/** The instances that have data beside those of the one without a name, as far as they are dockerd's: whoever has run them. */
+export function instancesWithData({ dataRoot }: DockerData): string[] {
+  const above = dirname(dataRoot);
+  const names = existsSync(above) ? (readNames(above) ?? []) : [];
+  return names.flatMap((name) => {
+    const instance = /^docker-(.+)$/.exec(name)?.[1];
+    const found = instance === undefined ? [] : (readNames(join(above, name)) ?? []);
+    return instance !== undefined && found.some((entry) => MARKS.includes(entry)) ? [instance] : [];
+  });
 }
 
 const SHOWN = 10;
