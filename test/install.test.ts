@@ -108,7 +108,7 @@ test("Docker's archives of this machine's own programs: installed, they run a co
     `echo x >${inHome(".local/share/docker/vfs-of-another")} && chown -R 1000:1000 ${inHome(".local/share/docker/")}*`,
   ]);
   expect(await files.result()).toMatchObject({ code: 0 });
-  expect(await output("uninstall", "--purge")).toContain("Images, containers and volumes are gone: ");
+  expect(await output("uninstall", "--purge")).toContain("Images, containers and volumes are gone:");
   await rmdir(inHome(".config")); // dockerd had made it, for a key
   expect(await snapshot()).toEqual(before);
 });
@@ -469,10 +469,11 @@ test("data of instances are purged by their names, and named until then", async 
   const remains = (path: string, option = ""): string =>
     `Images, containers and volumes remain in ${path}; to remove them: rlkit uninstall --purge${option}\n`;
   const none = "Nothing is installed.\n";
-  expect(await output("uninstall")).toBe(`${none}${remains(usual)}${remains(ci, " --instance=ci")}`);
+  const unfolded = async (...args: string[]): Promise<string> => (await output(...args)).replaceAll("\n  ", " ");
+  expect(await unfolded("uninstall")).toBe(`${none}${remains(usual)}${remains(ci, " --instance=ci")}`);
   const gone = `Images, containers and volumes are gone: ${usual}\n`;
-  expect(await output("uninstall", "--purge")).toBe(`${none}${gone}${remains(ci, " --instance=ci")}`);
-  expect(await output("uninstall", "--purge", "--instance=ci")).toContain(`are gone: ${ci}\n`);
+  expect(await unfolded("uninstall", "--purge")).toBe(`${none}${gone}${remains(ci, " --instance=ci")}`);
+  expect(await unfolded("uninstall", "--purge", "--instance=ci")).toContain(`are gone: ${ci}\n`);
   expect(await readdir(inHome(".local/share"))).toEqual(["docker-compose"]);
 });
 

@@ -2,7 +2,7 @@ import { RlkitError } from "../errors.ts";
 import { currentUser } from "../host/idmap-facts.ts";
 import { thisMachine } from "../host/machine.ts";
 import type { Layout } from "../install/layout.ts";
-import { printUninstalled } from "../install/print.ts";
+import { fold, printUninstalled } from "../install/print.ts";
 import {
   checkUnused,
   type DockerData,
@@ -75,21 +75,23 @@ function dataOf(instance: string | undefined): DockerData {
   return dockerData(instance, defaults, process.env, { uid, home: process.env.HOME || home });
 }
 
+const sentence = (text: string): number => printed(fold(text, "  "));
+
 const hasData = ({ dataRoot }: DockerData): boolean => remaining(dataRoot).length > 0;
 
 function printGone(data: readonly DockerData[]): void {
-  for (const { dataRoot } of data) printed(`Images, containers and volumes are gone: ${dataRoot}\n`);
+  for (const { dataRoot } of data) sentence(`Images, containers and volumes are gone: ${dataRoot}`);
 }
 
 function printRemaining(data: readonly DockerData[]): void {
   for (const each of data) {
     const option = each.instance === undefined ? "" : ` --instance=${each.instance}`;
     if (isRunning(each)) {
-      printed(`dockerd still runs, as no service of rlkit install's started it; to stop it: rlkit stop${option}\n`);
+      sentence(`dockerd still runs, as no service of rlkit install's started it; to stop it: rlkit stop${option}`);
     }
     if (!hasData(each)) continue;
     const line = `rlkit uninstall --purge${option}`;
-    printed(`Images, containers and volumes remain in ${each.dataRoot}; to remove them: ${line}\n`);
+    sentence(`Images, containers and volumes remain in ${each.dataRoot}; to remove them: ${line}`);
   }
 }
 

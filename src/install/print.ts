@@ -7,7 +7,7 @@ import type { Undone } from "./undo.ts";
 const WIDTH = 80;
 
 /** Words in lines of 80 columns, those after the first indented. */
-function fold(text: string, indent: string): string {
+export function fold(text: string, indent: string): string {
   const [first = "", ...words] = text.split(/(?<=\S) /);
   const lines = [first];
   for (const word of words) {
