@@ -6,7 +6,7 @@ import { type BootedHost, bootHost, RLKIT } from "./host.ts";
 const STOP_WITHIN = 10;
 
 /** Tarballs as Docker's own, from the host's packages: ~/docker-0.0.0.tgz and the rootless extras. */
-const PACK_DOCKER = `
+export const PACK_DOCKER = `
   mkdir -p ~/pack/docker ~/pack/docker-rootless-extras
   for name in dockerd docker containerd containerd-shim-runc-v2 ctr runc docker-proxy; do
     cp -L "$(PATH=$PATH:/usr/libexec/docker command -v $name)" ~/pack/docker
