@@ -66,10 +66,29 @@ describe("ports", () => {
   test("have rates once they have been seen twice", async () => {
     const before = [port(1, {}, 2)];
     const after = [port(1, {}, 12), port(2, {}, 1)];
-    const [head, first, second] = cells(await printPorts(after, about("builtin"), ratesBetween(before, after, 2)));
+    const [head, first, second] = cells(
+      await printPorts(after, about("builtin"), { rates: ratesBetween(before, after, 2) }),
+    );
     expect(head?.slice(-3)).toEqual(["NEW/s", "IN/s", "OUT/s"]);
     expect(first?.slice(-3)).toEqual(["5", "4.9 KiB", "50 B"]);
     expect(second?.slice(-3)).toEqual(["-", "-", "-"]);
+  });
+
+  const headsIn = async (width: number | undefined): Promise<string | undefined> => {
+    const ports = [port(1, { parentIP: "0.0.0.0", childIP: "172.17.0.2" }, 120)];
+    const table = await printPorts(ports, about("builtin"), { rates: ratesBetween(ports, ports, 1), width });
+    const [head = ""] = table.split("\n");
+    if (width !== undefined) expect(head.length).toBeLessThanOrEqual(width);
+    return head.replaceAll(/ +/g, " ");
+  };
+
+  test("keep their rates where there is no room for all of it", async () => {
+    const all = "ID PROTO HOST INSIDE OPEN TOTAL IN OUT NEW/s IN/s OUT/s";
+    expect(await headsIn(undefined)).toBe(all);
+    expect(await headsIn(100)).toBe(all);
+    expect(await headsIn(80)).toBe("ID PROTO HOST INSIDE OPEN TOTAL NEW/s IN/s OUT/s");
+    expect(await headsIn(65)).toBe("ID PROTO HOST INSIDE OPEN NEW/s IN/s OUT/s");
+    expect(await headsIn(50)).toBe("ID PROTO HOST OPEN NEW/s IN/s OUT/s");
   });
 });
 

@@ -2,7 +2,7 @@ import type { Info } from "../api/info.ts";
 import { humanBytes } from "../human-bytes.ts";
 import type { PortCounters, PortStatus } from "../ports/driver.ts";
 import { targetAddress } from "../ports/socket-plan.ts";
-import { type Column, printTable } from "./table.ts";
+import { type Column, GAP, printTable } from "./table.ts";
 
 /** A published port as the API lists it; without counters where the driver has none. */
 export type ListedPort = PortStatus & { counters?: PortCounters };
@@ -29,28 +29,76 @@ function insideOf(spec: PortStatus["spec"], { networkDriver, portDriver }: Info)
   return at(spec.childIP || (portDriver?.driver === "builtin" ? targetAddress(spec) : tap), spec.childPort);
 }
 
-/** The ports as a table: with counters if there are any, and with rates a second for those that have been seen before. */
+interface PortColumn extends Column {
+  cell(port: ListedPort): string | number;
+}
+
+/** What is left away where a terminal has no room for all of it, in this order: rates are why somebody watches. */
+const SPARE = [["IN", "OUT"], ["TOTAL"], ["INSIDE"]];
+
+/** All that is known of the ports: counters if there are any, and rates a second of those that have been seen before. */
+function columnsOf(info: Info, counted: boolean, rates: ReadonlyMap<number, Rates> | undefined): PortColumn[] {
+  const counter = (head: string, text: (counters: PortCounters) => string | number): PortColumn => ({
+    head,
+    right: true,
+    cell: ({ counters }) => (counters === undefined ? "-" : text(counters)),
+  });
+  const rate = (head: string, text: (rates: Rates) => string | number): PortColumn => ({
+    head,
+    right: true,
+    cell({ id, counters }) {
+      const known = counters && rates?.get(id);
+      return known === undefined ? "-" : text(known);
+    },
+  });
+  return [
+    { head: "ID", right: true, cell: ({ id }) => id },
+    { head: "PROTO", cell: ({ spec }) => spec.proto },
+    { head: "HOST", cell: ({ spec }) => hostOf(spec, info) },
+    { head: "INSIDE", cell: ({ spec }) => insideOf(spec, info) },
+    ...(counted
+      ? [
+          counter("OPEN", ({ open }) => open),
+          counter("TOTAL", ({ accepted }) => accepted),
+          counter("IN", ({ bytesIn }) => humanBytes(bytesIn)),
+          counter("OUT", ({ bytesOut }) => humanBytes(bytesOut)),
+        ]
+      : []),
+    ...(counted && rates !== undefined
+      ? [
+          rate("NEW/s", ({ accepted }) => Math.round(accepted)),
+          rate("IN/s", ({ bytesIn }) => humanBytes(bytesIn)),
+          rate("OUT/s", ({ bytesOut }) => humanBytes(bytesOut)),
+        ]
+      : []),
+  ];
+}
+
+function isWider(columns: readonly PortColumn[], ports: readonly ListedPort[], width: number): boolean {
+  const widths = columns.map(({ head, cell }) =>
+    ports.reduce((widest, port) => Math.max(widest, String(cell(port)).length), head.length),
+  );
+  return widths.reduce((sum, each) => sum + each + GAP, -GAP) > width;
+}
+
+/**
+ * The ports as a table, with counters and rates (of ratesBetween) where there are some. In `width` characters if that can be had by
+ * leaving away the columns of SPARE; undefined: nothing is left away.
+ */
 export function printPorts(
   ports: readonly ListedPort[],
   info: Info,
-  rates?: ReadonlyMap<number, Rates>,
+  { rates, width = Number.POSITIVE_INFINITY }: { rates?: ReadonlyMap<number, Rates>; width?: number | undefined } = {},
 ): Promise<string> {
   const counted = ports.some(({ counters }) => counters !== undefined);
-  const columns: Column[] = [{ head: "ID", right: true }, { head: "PROTO" }, { head: "HOST" }, { head: "INSIDE" }];
-  if (counted) columns.push(...["OPEN", "TOTAL", "IN", "OUT"].map((head) => ({ head, right: true as const })));
-  if (counted && rates) columns.push(...["NEW/s", "IN/s", "OUT/s"].map((head) => ({ head, right: true as const })));
-  const rows = ports.map(({ id, spec, counters }) => {
-    const row: (string | number)[] = [id, spec.proto, hostOf(spec, info), insideOf(spec, info)];
-    if (!counted) return row;
-    if (counters === undefined) return [...row, ...Array.from({ length: columns.length - row.length }, () => "-")];
-    const { open, accepted, bytesIn, bytesOut } = counters;
-    row.push(open, accepted, humanBytes(bytesIn), humanBytes(bytesOut));
-    const rate = rates?.get(id);
-    if (rates === undefined) return row;
-    if (rate === undefined) return [...row, "-", "-", "-"];
-    return [...row, Math.round(rate.accepted), humanBytes(rate.bytesIn), humanBytes(rate.bytesOut)];
-  });
-  return printTable(columns, rows);
+  let columns = columnsOf(info, counted, rates);
+  for (const heads of SPARE) {
+    if (isWider(columns, ports, width)) columns = columns.filter(({ head }) => !heads.includes(head));
+  }
+  return printTable(
+    columns,
+    ports.map((port) => columns.map(({ cell }) => cell(port))),
+  );
 }
 
 /** The rates between two lists. A port that is new, or whose counters began again, has none. */

@@ -14,9 +14,9 @@ interface PortsWatch {
 export function watchPorts({ list, info, seconds, json }: PortsWatch): Promise<number> {
   return watch({
     look: list,
-    show(ports, before, passed) {
+    show(ports, before, passed, width) {
       const rates = ratesBetween(before ?? [], ports, passed);
-      return json ? jsonLine(ports, rates) : printPorts(ports, info, rates);
+      return json ? jsonLine(ports, rates) : printPorts(ports, info, { rates, width });
     },
     seconds,
     json,

@@ -2,6 +2,7 @@ import type { Info } from "../api/info.ts";
 import { humanBytes } from "../human-bytes.ts";
 import { formatSeconds } from "../supervisor/format.ts";
 import type { Status } from "../supervisor/status.ts";
+import { wrap } from "../wrap.ts";
 import { type ListedPort, printPorts, type Rates } from "./ports-table.ts";
 
 /** What `rlkit status` has asked for. */
@@ -12,10 +13,16 @@ export interface Look {
   ports: ListedPort[] | undefined;
 }
 
+const WIDTH = 80;
 const LABEL = 11; // columns
 const REASONS = 3;
 
 const line = (label: string, text: string): string => `${label.padEnd(LABEL)}${text}\n`;
+/** A sentence beside its label, in as many lines as it takes. */
+const lines = (label: string, sentence: string): string =>
+  wrap(sentence, WIDTH - LABEL)
+    .map((part, i) => line(i === 0 ? label : "", part))
+    .join("");
 const ago = (now: number, moment: number): string => formatSeconds(Math.max(0, now - moment));
 
 function describeTarget({ phase, since, target }: Status, now: number): string {
@@ -34,38 +41,41 @@ function describeNetwork({ network }: Status): string {
   return `${driver}${driver === "none" || driver === "host" ? "" : up ? " up" : " DOWN"}${dnsText}${again}`;
 }
 
-/** Parts joined by commas, in lines that fit beside the labels at 80 columns. */
-function wrap(parts: readonly string[]): string[] {
-  const lines: string[] = [];
+/** Parts joined by commas, in lines that fit beside the labels. */
+function joined(parts: readonly string[]): string[] {
+  const all: string[] = [];
   for (const part of parts) {
-    const longer = lines.length === 0 ? part : `${lines.at(-1)}, ${part}`;
-    if (lines.length > 0 && longer.length <= 80 - LABEL) lines[lines.length - 1] = longer;
-    else lines.push(part);
+    const longer = all.length === 0 ? part : `${all.at(-1)}, ${part}`;
+    if (all.length > 0 && longer.length <= WIDTH - LABEL) all[all.length - 1] = longer;
+    else all.push(part);
   }
-  return lines;
+  return all;
 }
 
-/** A run for people, at 80 columns: what runs, what is wrong, and what it takes. `now`: milliseconds since the epoch. */
+/**
+ * A run for people, at 80 columns: what runs, what is wrong, and what it takes. `now`: milliseconds since the epoch; the options are those of
+ * printPorts.
+ */
 export async function printStatus(
   { status, info, ports }: Look,
   now: number,
-  rates?: ReadonlyMap<number, Rates>,
+  table: { rates?: ReadonlyMap<number, Rates>; width?: number | undefined } = {},
 ): Promise<string> {
   const { restarts, processes, degraded, lastLines, phase } = status;
   const memory = processes.reduce((sum, { rss }) => sum + (rss ?? 0), 0);
   const orphans = status.ports.orphans === 0 ? "" : `, ${status.ports.orphans} waiting to be asked for again`;
   const text = [
     line("target", describeTarget(status, now)),
-    ...degraded.map((sentence) => line("DEGRADED", sentence)),
+    ...degraded.map((sentence) => lines("DEGRADED", sentence)),
     line("restarts", `${restarts.count} (policy ${restarts.policy})`),
-    ...restarts.latest.slice(-REASONS).map(({ at, reason }) => line("", `${ago(now, at)} ago: ${reason}`)),
+    ...restarts.latest.slice(-REASONS).map(({ at, reason }) => lines("", `${ago(now, at)} ago: ${reason}`)),
     line("network", describeNetwork(status)),
     line("ports", `${status.ports.count} (${status.ports.driver})${orphans}`),
     line("memory", humanBytes(memory)),
-    ...wrap(processes.map(({ name, rss }) => `${name} ${humanBytes(rss ?? 0)}`)).map((part) => line("", part)),
+    ...joined(processes.map(({ name, rss }) => `${name} ${humanBytes(rss ?? 0)}`)).map((part) => line("", part)),
     line("state", status.stateDir),
   ];
   if (phase !== "ready" && lastLines.length > 0) text.push("\n", ...lastLines.map((said) => `  | ${said}\n`));
-  if (ports !== undefined && ports.length > 0) text.push("\n", await printPorts(ports, info, rates));
+  if (ports !== undefined && ports.length > 0) text.push("\n", await printPorts(ports, info, table));
   return text.join("");
 }

@@ -41,10 +41,10 @@ async function watchStatus(look: () => Promise<Look>, seconds: number, json: boo
   const { watch } = await import("./watch.ts");
   return watch({
     look,
-    show: (now, before, passed) =>
+    show: (now, before, passed, width) =>
       json
         ? `${JSON.stringify({ time: new Date().toISOString(), ...now.status })}\n`
-        : printStatus(now, Date.now(), ratesBetween(before?.ports ?? [], now.ports ?? [], passed)),
+        : printStatus(now, Date.now(), { rates: ratesBetween(before?.ports ?? [], now.ports ?? [], passed), width }),
     seconds,
     json,
   });

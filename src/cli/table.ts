@@ -4,6 +4,9 @@ export interface Column {
   right?: true;
 }
 
+/** Blanks between two columns. */
+export const GAP = 2;
+
 const NO_LINES = Object.fromEntries(
   [
     ...["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left", "bottom-right"],
@@ -20,7 +23,7 @@ export async function printTable(
   const table = new Table({
     head: columns.map(({ head }) => head),
     colAligns: columns.map(({ right }) => (right ? "right" : "left")),
-    style: { head: [], border: [], "padding-left": 0, "padding-right": 2, compact: true },
+    style: { head: [], border: [], "padding-left": 0, "padding-right": GAP, compact: true },
     chars: { ...NO_LINES, middle: "" },
   });
   table.push(...rows.map((row) => [...row]));

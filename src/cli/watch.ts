@@ -5,8 +5,8 @@ import { ExitStatus, isErrno } from "../errors.ts";
 
 interface Watch<T> {
   look(): Promise<T>;
-  /** The text of a look; `before` is the one before it, so many seconds ago. */
-  show(now: T, before: T | undefined, seconds: number): string | Promise<string>;
+  /** The text of a look; `before` is the one before it, so many seconds ago. Where more than `width` characters are cut off, it is given. */
+  show(now: T, before: T | undefined, seconds: number, width: number | undefined): string | Promise<string>;
   /** Between two looks. */
   seconds: number;
   /** One line a look, for programs: never drawn over. */
@@ -16,10 +16,14 @@ interface Watch<T> {
 /** `CSI n A` goes up n lines, `CSI J` clears from there: scrolled-back output stays, and the cursor is never hidden. */
 const redraw = (lines: number): string => (lines === 0 ? "" : `\x1b[${lines}A\x1b[J`);
 
+type Size = { columns?: number; rows?: number };
+
+// A terminal that does not know its size says 0.
+const sizeOf = ({ columns, rows }: Size): Required<Size> => ({ columns: columns || 80, rows: rows || 24 });
+
 /** A text that takes no more than a terminal has: longer lines would wrap, and more of them scroll away. */
-export function clip(text: string, terminal: { columns?: number; rows?: number }): string {
-  // A terminal that does not know its size says 0.
-  const [columns, rows] = [terminal.columns || 80, terminal.rows || 24];
+export function clip(text: string, terminal: Size): string {
+  const { columns, rows } = sizeOf(terminal);
   const lines = text.trimEnd().split("\n");
   const [most, more] = [rows - 2, lines.length - rows + 2];
   const shown = lines.length < rows ? lines : [...lines.slice(0, most), `… and ${more} more`];
@@ -56,7 +60,8 @@ export async function watch<T>({ look, show, seconds, json }: Watch<T>): Promise
       return status;
     }
     const now = performance.now();
-    const text = await show(seen, last?.seen, last === undefined ? 1 : (now - last.at) / 1000);
+    const width = atTerminal ? sizeOf(process.stdout).columns : undefined;
+    const text = await show(seen, last?.seen, last === undefined ? 1 : (now - last.at) / 1000, width);
     if (atTerminal) {
       const screen = clip(text, process.stdout);
       process.stdout.write(redraw(drawn) + screen);
