@@ -199,7 +199,7 @@ describe("of a running instance", () => {
         await output("add", "--json", `127.0.0.1:0:${childPort}`, dir()),
       );
       await using watch = rlkit(user, ["ports", "list", "--watch", dir()], { terminal: true });
-      await said(watch, "NEW/s");
+      await said(watch, "OUT/s"); // the last column, at 80 columns
       await exchange({ port: spec.parentPort }, "x".repeat(4096));
       // Up over the two lines, and everything from there on anew.
       await until(() => watch.stdout.split("\x1b[2A\x1b[J").length > 2, { what: "two more looks" });
