@@ -39,5 +39,6 @@ export function record(session: Session, { command, status = 0, until, meanwhile
 }
 
 const awaited = (pattern: string): string =>
-  `for _ in $(seq 300); do grep -q ${quote(pattern)} ~/.screen && break; sleep 0.1; done
-   pkill -INT -P $script`;
+  `for _ in $(seq 300); do grep -q ${quote(pattern)} ~/.screen && seen=yes && break; sleep 0.1; done
+   pkill -INT -P $script
+   [ "$seen" ] || { cat ~/.screen >&2; exit 1; }`;

@@ -42,7 +42,7 @@ export async function createProgress(): Promise<Progress> {
             .join(" ")
             .slice(0, Math.max(20, (process.stderr.columns || 80) - 1)),
       },
-      Presets.rect,
+      Presets.shades_classic, // what is still to come is drawn as well
     );
     return {
       update(bytes, total = 0) {
