@@ -52,7 +52,7 @@ async function check(host: BootedHost): Promise<void> {
 }
 
 /** A look at a bar that is about half full. */
-const HALF = /[\s\S]*?█{8,14}░.*?\/s \d+s/;
+const HALF = /[\s\S]*?█{6,10}░.*?\/s \d+s/;
 
 async function install(host: BootedHost): Promise<void> {
   await host.session(

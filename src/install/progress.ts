@@ -17,6 +17,32 @@ export function formatBytes(bytes: number): string {
   return power === 0 ? `${bytes} B` : `${(bytes / 1000 ** power).toFixed(1)} ${["", "k", "M", "G", "T"][power]}B`;
 }
 
+/** How far something is: bytes, bytes a second, seconds. */
+interface State {
+  done: number;
+  total: number;
+  rate: number;
+  eta: number;
+}
+
+const NAME = 28;
+/** With this many cells the longest numbers that are to be expected fit beside it in 79 columns. */
+const CELLS = 15;
+
+/** What is shown in one line of less than so many columns, whatever the names are. */
+export function barLine(what: string, bar: string, { done, total, rate, eta }: State, columns: number): string {
+  const isKnown = total > done;
+  return [
+    what.slice(0, NAME).padEnd(NAME),
+    bar,
+    `${formatBytes(done)}${isKnown ? `/${formatBytes(total)}` : ""}`,
+    `${formatBytes(Math.max(0, Math.round(rate)))}/s`,
+    isKnown && Number.isFinite(eta) ? `${Math.ceil(eta)}s` : "",
+  ]
+    .join(" ")
+    .slice(0, Math.max(20, columns - 1));
+}
+
 /** A bar with rate and remaining time on standard error, at a terminal; elsewhere nothing is shown. */
 export async function createProgress(): Promise<Progress> {
   if (!isTerminal(2)) return () => silent;
@@ -29,18 +55,14 @@ export async function createProgress(): Promise<Progress> {
         stream: process.stderr,
         clearOnComplete: true,
         hideCursor: false,
-        barsize: 20,
-        // One line of 80 columns, whatever the names are.
+        barsize: CELLS,
         format: (options, { progress, value, total, eta }, { rate }: { rate: number }) =>
-          [
-            what.slice(0, 28).padEnd(28),
+          barLine(
+            what,
             Format.BarFormat(progress, options),
-            `${formatBytes(value)}${total > value ? `/${formatBytes(total)}` : ""}`,
-            `${formatBytes(Math.max(0, Math.round(rate)))}/s`,
-            total > value && Number.isFinite(eta) ? `${Math.ceil(eta)}s` : "",
-          ]
-            .join(" ")
-            .slice(0, Math.max(20, (process.stderr.columns || 80) - 1)),
+            { done: value, total, rate, eta },
+            process.stderr.columns || 80,
+          ),
       },
       Presets.shades_classic, // what is still to come is drawn as well
     );
