@@ -61,6 +61,7 @@ count_native() {
 need_node
 step "packages" need_packages uidmap slirp4netns passt docker.io:dockerd rootlesskit fuse-overlayfs gcc make libc6-dev \
   musl-tools busybox-static:busybox iptables nftables iproute2 procps bsdutils lxc dnsmasq-base:dnsmasq \
+  runit s6 \
   clang libclang-rt-dev
 step "npm ci" install_dependencies
 step "npm run build" build

@@ -92,6 +92,10 @@ class Transaction {
         if (lstatSync(step.path, { throwIfNoEntry: false }) === undefined)
           this.#record({ made: "settings", path: step.path });
         return "there";
+      case "leavings":
+        if (lstatSync(step.path, { throwIfNoEntry: false }) === undefined)
+          this.#record({ made: "tree", path: step.path });
+        return "there";
       case "command":
         return this.#command(step);
     }

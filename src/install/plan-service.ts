@@ -140,6 +140,12 @@ function openrcSteps({ scope }: Layout, { user }: InstallFacts, service: Service
   };
 }
 
+/** How a service and its supervisor are ended, and what the supervisor makes in the service directory. */
+const supervisors = {
+  runit: { end: ["sv", "-w", "60", "exit"], leaves: ["supervise"] },
+  s6: { end: ["s6-svc", "-wD", "-T", "60000", "-dx"], leaves: ["supervise", "event"] },
+} as const;
+
 function superviseSteps(
   init: "runit" | "s6",
   { scope }: Layout,
@@ -152,8 +158,22 @@ function superviseSteps(
   const files = (init === "runit" ? runitFiles : s6Files)(directory, service, isSystem ? user : undefined);
   const own = init === "runit" ? "the directory that your runsvdir looks at" : "the scan directory of your s6-svscan";
   const scan = isSystem && init === "runit" ? "/var/service" : own;
+  const { end, leaves } = supervisors[init];
+  const leavings = leaves.map(
+    (name): Step => ({
+      do: "leavings",
+      path: join(directory, name),
+      why: `${init} keeps the state of the service in it`,
+    }),
+  );
+  // The service ends while there is still the file that says how it is run.
+  const [run, ...others] = files.map((file): Step & { do: "file" } => ({
+    do: "file",
+    ...file,
+    why: `the service directory of ${init}`,
+  }));
   return {
-    steps: files.map((file) => ({ do: "file", ...file, why: `the service directory of ${init}` })),
+    steps: [...leavings, ...(run === undefined ? [] : [{ ...run, endings: [[...end, directory]] }]), ...others],
     notes: [`to have it run, put a link to ${directory} into ${scan}`],
     start: undefined,
   };

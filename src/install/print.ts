@@ -25,6 +25,9 @@ function list(title: string, lines: readonly string[], home: string): string {
   return short.map((line) => fold(line, "    ")).join("");
 }
 
+/** What others make. */
+const isSilent = (step: Step): boolean => step.do === "settings" || step.do === "leavings";
+
 /** What a step makes, in one line. */
 function what(step: Step): string {
   switch (step.do) {
@@ -53,7 +56,7 @@ function summary(steps: readonly Step[]): string[] {
 /** What an installation has made, and what to do next. */
 export function printInstalled({ layout, version, isNew, plan, reports }: Installed, home: string): string {
   const of = (outcome: string): Step[] =>
-    reports.filter((each) => each.outcome === outcome && each.step.do !== "settings").map(({ step }) => step);
+    reports.filter((each) => each.outcome === outcome && !isSilent(each.step)).map(({ step }) => step);
   const archives = (version?.archives ?? []).map(({ name, sha256, vouched }) =>
     vouched === undefined
       ? `${name}: nobody vouches for it; its SHA-256 is ${sha256}`
@@ -110,6 +113,7 @@ function printStep(step: Step, found: Found = "nothing"): string {
     case "block":
       return `add to ${step.path} ${why}\n${indented(step.text)}`;
     case "settings":
+    case "leavings":
       return "";
     case "command":
       return `run ${step.argv.join(" ")} (${step.why}${step.unless === undefined ? "" : "; unless that is so already"})\n`;

@@ -76,6 +76,11 @@ export const installedInstances = ({ directory }: Layout): readonly string[] => 
 
 const holds = (entry: Made, directory: string): boolean => entry.made === "directory" && isAbove(entry.path, directory);
 
-/** Whether taking back what was installed ends the daemon, as its service is disabled. */
+/** Whether taking back what was installed ends the daemon: as its service is disabled, or by what is run before its file goes. */
 export const stopsService = ({ directory }: Layout): boolean =>
-  peekJournal(directory).some((entry) => "made" in entry && entry.made === "command" && entry.undo.includes("--now"));
+  peekJournal(directory).some(
+    (entry) =>
+      "made" in entry &&
+      ((entry.made === "command" && entry.undo.includes("--now")) ||
+        (entry.made === "file" && entry.endings !== undefined)),
+  );
