@@ -37,21 +37,25 @@ const environment = (service: Service, user: ServiceUser | undefined): Record<st
 
 /**
  * OpenRC: for a user's own services (OpenRC 0.60 and later), or with `user` one of the system's that becomes the user.
- * supervise-daemon starts it again when it fails.
+ * supervise-daemon starts it again when it fails, and appends what it writes to `log`. The script itself needs OpenRC's own PATH, so what
+ * the service is to have is given to supervise-daemon(8).
  */
-export function openrcScript(service: Service, user?: ServiceUser): string {
+export function openrcScript(service: Service, log: string, user?: ServiceUser): string {
   const [program = "", ...args] = serviceCommand(service);
-  const runtimeDir =
-    user === undefined
-      ? ""
-      : `\tcheckpath --directory --mode 0700 --owner ${user.uid}:${user.gid} /run/user/${user.uid}\n`;
+  const env = Object.entries(environment(service, user)).map(
+    ([name, value]) => `--env ${shellWord(`${name}=${value}`)}`,
+  );
+  const [as, prepares] = user === undefined ? ["", ""] : becoming(user, log);
   return `#!/sbin/openrc-run
 ${NOTE}
 description="Docker (rootless, run by rlkit)"
-${exports(environment(service, user))}supervisor=supervise-daemon
+supervisor=supervise-daemon
+supervise_daemon_args=${shellWord(env.join(" "))}
 command=${shellWord(program)}
 command_args=${shellWord(args.map(shellWord).join(" "))}
-${user === undefined ? "" : `command_user=${shellWord(`${user.name}:${user.gid}`)}\n`}respawn_delay=2
+${as}output_log=${shellWord(log)}
+error_log=${shellWord(log)}
+respawn_delay=2
 respawn_max=3
 respawn_period=60
 retry=TERM/60/KILL/5
@@ -60,11 +64,25 @@ extra_started_commands=reload
 depend() {
 	after net dns logger
 }
-${runtimeDir === "" ? "" : `\nstart_pre() {\n${runtimeDir}}\n`}
+${prepares}
 reload() {
 	supervise-daemon "$RC_SVCNAME" --signal HUP
 }
 `;
+}
+
+/** The variable that names the user, and what root makes for it before. */
+function becoming({ name, uid, gid }: ServiceUser, log: string): [as: string, prepares: string] {
+  const owner = `--owner ${uid}:${gid}`;
+  return [
+    `command_user=${shellWord(`${name}:${gid}`)}\n`,
+    `
+start_pre() {
+	checkpath --directory --mode 0700 ${owner} /run/user/${uid}
+	checkpath --file --mode 0600 ${owner} ${shellWord(log)}
+}
+`,
+  ];
 }
 
 /** runit: a service directory; \`sv start\` waits until dockerd is ready. */

@@ -45,7 +45,7 @@ export interface Settings {
 export type Made =
   /** A directory that was not there before; it is removed when nothing is in it. */
   | { made: "directory"; path: string }
-  /** A directory with nothing in it that is not ours. */
+  /** A directory with nothing in it that is not ours, or a file. */
   | { made: "tree"; path: string }
   /** `endings`, `afterwards`: what is run before the file is removed, and when it has been. */
   | {

@@ -127,11 +127,21 @@ function openrcSteps({ scope }: Layout, { user }: InstallFacts, service: Service
   const name = isSystem ? `docker-${user.name}` : "docker";
   const path = isSystem ? `/etc/init.d/${name}` : join(user.home, ".config", "rc", "init.d", name);
   const own = isSystem ? "" : "--user ";
-  const content = openrcScript(service, isSystem ? user : undefined);
+  const logs = isSystem ? "/var/log" : join(user.home, ".local", "state");
+  const log = join(logs, `${name}.log`);
+  const content = openrcScript(service, log, isSystem ? user : undefined);
+  const endings = [
+    ["rc-service", ...(isSystem ? [] : ["--user"]), name, "stop"],
+    ["rc-update", ...(isSystem ? [] : ["--user"]), "delete", name],
+  ];
   const older =
     "services of a user need OpenRC 0.60; with an older one, as root: rlkit install --system-wide --user NAME";
   return {
-    steps: [{ do: "file", path, content, mode: 0o755, why: "the service of OpenRC" }],
+    steps: [
+      { do: "directory", path: logs, mode: 0o700, why: "for the service's log" },
+      { do: "leavings", path: log, why: "what the service writes" },
+      { do: "file", path, content, mode: 0o755, why: "the service of OpenRC", endings },
+    ],
     notes: [
       `to have it start: rc-update ${own}add ${name} default; now: rc-service ${own}${name} start`,
       ...(isSystem ? [] : [older]),

@@ -17,7 +17,7 @@ export type Step = { why: string } & (
   | { do: "block"; path: string; text: string }
   /** A file that a later command makes. */
   | { do: "settings"; path: string }
-  /** A directory that whatever runs the service makes. */
+  /** A file or directory that whatever runs the service makes. */
   | { do: "leavings"; path: string }
   | {
       do: "command";

@@ -91,14 +91,17 @@ test("dockerd's own arguments follow dockerd, rlkit's come before", () => {
 });
 
 test("OpenRC: the user's own, and one that becomes the user", () => {
-  const own = openrcScript({ ...service, dockerdArgs: ["--label=it's"] });
+  const own = openrcScript({ ...service, dockerdArgs: ["--label=it's"] }, "/home/a/docker.log");
   expect(own).toMatch(/^#!\/sbin\/openrc-run\n/);
   expect(own).not.toContain("command_user");
   expect(own).toContain("supervisor=supervise-daemon\n");
-  const system = openrcScript(service, user);
+  const system = openrcScript(service, "/var/log/docker-alice.log", user);
   expect(system).toContain("command_user=alice:100\n");
+  expect(own).toContain("\noutput_log=/home/a/docker.log\nerror_log=/home/a/docker.log\n");
+  expect(system).toContain("checkpath --file --mode 0600 --owner 1000:100 /var/log/docker-alice.log\n");
   expect(system).toContain("checkpath --directory --mode 0700 --owner 1000:100 /run/user/1000\n");
-  expect(system).toContain("export XDG_RUNTIME_DIR=/run/user/1000\n");
+  expect(system).toMatch(/^supervise_daemon_args=.*--env '\\''XDG_RUNTIME_DIR=\/run\/user\/1000'/m);
+  expect(system).not.toContain("PATH=/home/a/bin:/usr/bin\n"); // without its own, OpenRC does not find its commands
 });
 
 test("runit: run and check; with a user, root makes the runtime directory first", () => {
