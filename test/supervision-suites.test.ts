@@ -56,16 +56,19 @@ test.each(["runit", "s6"] as const)(
     const suite = suites[name];
     const before = await readdir(user.home);
     const own = async () => (await processesOf(user)).filter((each) => !suite.ofItself.includes(each.name as never));
-    {
-      await using install = rlkit(user, ["install", `--init=${name}`, "--context=false"]);
-      expect(await install.result()).toMatchObject({ code: 0, stderr: "" });
-    }
     const scan = join(user.home, "scan");
     const service = join(user.home, ".config", name, "sv", "docker");
     await mkdir(scan);
     await execute("chown", [`${user.uid}:${user.gid}`, scan]);
-    await symlink(service, join(scan, "docker"));
     await using supervisor = start(user, [suite.scan, scan]);
+    await until(async () => (await processesOf(user)).some((each) => each.name === suite.scan), { what: suite.scan });
+    {
+      // That this is what runs services here is found out.
+      await using install = rlkit(user, ["install", "--context=false"]);
+      expect(await install.result()).toMatchObject({ code: 0, stderr: "" });
+    }
+    await symlink(service, join(scan, "docker"));
+    if (name === "s6") await succeeds(["s6-svscanctl", "-a", scan]);
     await until(async () => (await readdir(service)).includes("supervise"), { what: supervisor.stderr });
 
     const version = () => dockerOutput(user, ["version", "--format", "{{.Server.Version}}"]);

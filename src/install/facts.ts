@@ -1,5 +1,5 @@
-import { existsSync, readFileSync, realpathSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { RlkitError } from "../errors.ts";
 import { currentUser, hostIo } from "../host/idmap-facts.ts";
 import type { Machine } from "../host/machine.ts";
@@ -130,9 +130,10 @@ export function findInit(machine: Machine, scope: "user" | "system"): Init {
     return "systemd";
   }
   if (existsSync("/run/openrc")) return "openrc";
-  const first = firstProcess();
-  if (first.startsWith("runit") || existsSync("/run/runit")) return "runit";
-  if (first.startsWith("s6-") || existsSync("/run/s6")) return "s6";
+  // Their directories are there with their packages, whether they run or not.
+  const running = programsThatRun();
+  if (running.has("runsvdir")) return "runit";
+  if (running.has("s6-svscan")) return "s6";
   return "none";
 }
 
@@ -148,12 +149,16 @@ export function checkSession({ run, user }: Machine): void {
   );
 }
 
-function firstProcess(): string {
-  try {
-    return basename(readFileSync("/proc/1/comm", "utf8").trim());
-  } catch {
-    return "";
-  }
+/** The names of all that runs, of whomever (proc_pid_comm(5)). */
+function programsThatRun(): ReadonlySet<string> {
+  const names = readdirSync("/proc").flatMap((pid) => {
+    try {
+      return /^\d+$/.test(pid) ? [readFileSync(`/proc/${pid}/comm`, "utf8").trim()] : [];
+    } catch {
+      return []; // it has ended meanwhile
+    }
+  });
+  return new Set(names);
 }
 
 /** rlkit's own path; it is what the service runs. */
