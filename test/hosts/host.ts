@@ -27,8 +27,8 @@ export const USER = "testuser";
 const live = new Set<string>();
 let made = 0;
 
-/** Starts a host of a suite, and copies the tree into it. */
-export async function upHost(suite: string): Promise<Host> {
+/** Starts a host of a suite, and copies the tree into it, and the Node that is to be used in place of the suite's. */
+export async function upHost(suite: string, node?: string): Promise<Host> {
   made += 1;
   const name = `m${process.pid}-${made}`;
   live.add(name);
@@ -45,6 +45,7 @@ export async function upHost(suite: string): Promise<Host> {
       start: (command: string) => spawn(SCRIPT, ["sh", name, USER, command], { stdio: "ignore" }),
       [Symbol.asyncDispose]: down,
     };
+    if (node !== undefined) await cp(node, join(host.files, "usr/local/bin/node"), { dereference: true });
     await copyTree(host, host.files);
     return host;
   } catch (error) {

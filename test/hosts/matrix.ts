@@ -12,7 +12,7 @@ import { trySystemd } from "./systemd.ts";
 import { matrixText, type Outcome, versionsOf, writeMatrix } from "./table.ts";
 
 const USAGE = `npm run test:hosts [-- [--suite S,…] [--net N,…] [--storage S,…] [--iptables I,…] [--start S,…]
-  [--rounds N] [--jobs N] [--systemd] [--bench] [--write]]
+  [--rounds N] [--jobs N] [--systemd] [--bench] [--node FILE] [--write]]
 Tries real dockerds of several Debian releases with rlkit, each in a throw-away host of its own (run it as root, after
 npm run build). Each option takes one or more of its values, with commas:
 ${dimensionNames.map((name) => `  --${name.padEnd(8)}  ${dimensions[name].join(", ")}`).join("\n")}
@@ -20,6 +20,7 @@ ${dimensionNames.map((name) => `  --${name.padEnd(8)}  ${dimensions[name].join("
   --jobs N    hosts at a time (default 2)
   --systemd   tries rlkit install, the service and a reboot in a host of each suite with systemd instead
   --bench     times the start of dockerd and docker run against the release's own RootlessKit instead
+  --node FILE rlkit runs on that Node, and not on the release's own
   --write     puts the table of the whole matrix into docs/compatibility.md`;
 
 const text = { type: "string" } as const;
@@ -27,7 +28,7 @@ const flag = { type: "boolean", default: false } as const;
 const { values } = parseArgs({
   options: {
     ...{ suite: text, net: text, storage: text, iptables: text, start: text },
-    ...{ rounds: text, jobs: text, systemd: flag, bench: flag, write: flag, help: { ...flag, short: "h" } },
+    ...{ rounds: text, jobs: text, node: text, systemd: flag, bench: flag, write: flag, help: { ...flag, short: "h" } },
   },
 });
 
@@ -77,7 +78,7 @@ async function runCell(cell: Cell): Promise<Outcome> {
 }
 
 async function tryCell(cell: Cell): Promise<Omit<Outcome, "cell">> {
-  await using host = await upHost(cell.suite);
+  await using host = await upHost(cell.suite, values.node);
   const missing = await prepare(host, cell);
   if (missing !== undefined) return { notHere: `not here: ${missing}`, failed: [] };
   await packImage(host);
@@ -92,7 +93,7 @@ async function tryCell(cell: Cell): Promise<Omit<Outcome, "cell">> {
 
 /** The same cell with rlkit and with Debian's RootlessKit in turn. */
 async function benchCell(cell: Cell): Promise<void> {
-  await using host = await upHost(cell.suite);
+  await using host = await upHost(cell.suite, values.node);
   const missing = await prepare(host, cell);
   if (missing !== undefined) return void say(`${title(cell)}: not here: ${missing}`);
   const compared = await compare(host, cell, rounds).catch(reason);
